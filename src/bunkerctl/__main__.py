@@ -1,0 +1,5 @@
+"""`python -m bunkerctl` is `bunkerctl`."""
+
+from bunkerctl.cli import main
+
+main()

@@ -1,0 +1,202 @@
+"""The audit trail: read it, and prove that it is whole.
+
+Events are the leaves of a Merkle tree (RFC 6962, section 2.1). A tree alone cannot show
+that its tail was cut or that it was built anew: a head kept elsewhere can.
+"""
+
+from __future__ import annotations
+
+import json
+
+from bunkerctl import errors, merkle, times
+from bunkerctl.model import Head, Value
+from bunkerctl.store import audit as store
+from bunkerctl.store.users import token_bytes, token_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from bunkerctl.store.connection import Database
+    from bunkerctl.vault import Vault
+
+PAGE = 2000
+
+
+class Event(Value):
+    """One event: what it says, and the hash of its leaf (hex)."""
+
+    said: dict[str, Any]
+    hash: str
+
+
+class Filter(Value):
+    """Which events to list; None means no condition. Times are Unix seconds."""
+
+    token: str | None
+    since: int | None
+    until: int | None
+    action: str | None
+    actor: str | None
+    limit: int | None
+
+
+class Verification(Value):
+    """`first_bad` is the first event that cannot be trusted, None if that cannot be told."""
+
+    ok: bool
+    events: int
+    head: Head
+    first_bad: int | None
+    problem: str | None
+
+
+def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
+    """Yield events, newest last; `limit` takes the newest."""
+    where, parameters = _conditions(wanted)
+    after = 0
+    with vault.reading():
+        newest = store.tree(vault.db).size
+        if wanted.limit is not None:
+            after = store.nth_newest(vault.db, wanted.limit, where, parameters)
+    while True:
+        with vault.reading():
+            page = store.page(vault.db, after, PAGE, [*where, "seq <= ?"], [*parameters, newest])
+        yield from (_event(leaf) for _, leaf in page)
+        if len(page) < PAGE:
+            return
+        after = page[-1][0]
+
+
+def of_token(db: Database, token: str) -> list[Event]:
+    """Return every event about a token, within the caller's transaction."""
+    page = store.page(db, 0, -1, ["token = ?"], [token_bytes(token)])
+    return [_event(leaf) for _, leaf in page]
+
+
+def show(vault: Vault, seq: int) -> Event:
+    """Return one event; raise NotFound."""
+    with vault.reading():
+        leaf = store.by_seq(vault.db, seq)
+    if leaf is None:
+        raise errors.NotFound("no such event")
+    return _event(leaf)
+
+
+def head(vault: Vault) -> Head:
+    """Return what to keep elsewhere, so that a later `verify` can prove itself against it."""
+    with vault.reading():
+        return _head(vault, store.tree(vault.db))
+
+
+def verify(vault: Vault, against: Head | None = None) -> Verification:
+    """Recompute the tree from every event, and prove it to be a continuation of `against`.
+
+    Raises:
+        Invalid: `against` is another vault's.
+    """
+    if against is not None and against.vault_id != vault.header.vault_id:
+        raise errors.Invalid("that head is another vault's")
+    with vault.reading():
+        stored = store.tree(vault.db)
+    checkpoints = {start + count for start, count in merkle.subtrees(stored.size)}
+    heads = stored.frontier()
+    tree = merkle.Tree()
+    root_then = tree.root() if against is not None and against.size == 0 else None
+    bad: tuple[int | None, str] | None = None
+    for leaf in _leaves(vault, stored.size):
+        if not isinstance(leaf, str):
+            bad = (leaf, "an event is missing, added or altered")
+            break
+        tree.append(merkle.leaf_hash(leaf.encode()))
+        if against is not None and tree.size == against.size:
+            root_then = tree.root()
+        if tree.size in checkpoints:
+            known = tree.frontier()
+            if not heads.startswith(known):
+                start = tree.size - (tree.size & -tree.size)
+                bad = (start + 1, "the events do not give the stored tree")
+                break
+    if bad is None and against is not None:
+        bad = _compare(against, tree.size, root_then)
+    return Verification(
+        ok=bad is None,
+        events=stored.size,
+        head=_head(vault, stored),
+        first_bad=bad and bad[0],
+        problem=bad and bad[1],
+    )
+
+
+def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | None, str] | None:
+    if size < against.size:
+        return size + 1, f"the trail is shorter than the head it is held against ({against.size})"
+    if root_then is None or root_then.hex() != against.root:
+        return None, "the trail is not a continuation of the head it is held against"
+    return None
+
+
+def _leaves(vault: Vault, size: int) -> Iterator[str | int]:
+    """Yield each event's leaf in order, or the number of the first that is not as it must be.
+
+    In pages: a long read would keep the pages of erased people alive.
+    """
+    expected = 1
+    while True:
+        with vault.reading():
+            page = store.leaves(vault.db, expected - 1, PAGE)
+        for seq, leaf, at, token in page:
+            if expected > size:
+                # Appended since the size was read, or by nobody that we know.
+                with vault.reading():
+                    if store.tree(vault.db).size < seq:
+                        yield seq
+                return
+            if seq != expected or not _columns_match(leaf, seq, at, token):
+                yield expected
+                return
+            yield leaf
+            expected += 1
+        if not page:
+            break
+    if expected <= size:
+        yield expected
+
+
+def _columns_match(leaf: str, seq: int, at: int, token: bytes | None) -> bool:
+    try:
+        said = json.loads(leaf)
+        return bool(
+            said["seq"] == seq
+            and said["at"] == times.text(at)
+            and said.get("token") == (token and token_text(token))
+        )
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _head(vault: Vault, tree: merkle.Tree) -> Head:
+    return Head(
+        vault_id=vault.header.vault_id, size=tree.size, root=tree.root().hex(), at=vault.now()
+    )
+
+
+def _event(leaf: str) -> Event:
+    return Event(said=json.loads(leaf), hash=merkle.leaf_hash(leaf.encode()).hex())
+
+
+def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    parameters: list[Any] = []
+    for condition, value in (
+        ("token = ?", wanted.token and token_bytes(wanted.token)),
+        ("at >= ?", wanted.since),
+        ("at < ?", wanted.until),
+        ("event ->> '$.action' = ?", wanted.action),
+        ("event ->> '$.actor' = ?", wanted.actor),
+    ):
+        if value is not None:
+            where.append(condition)
+            parameters.append(value)
+    return where, parameters

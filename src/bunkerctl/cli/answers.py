@@ -1,0 +1,212 @@
+"""From values to answers: the fields that CLI, scripts and people are promised, in their order."""
+
+from __future__ import annotations
+
+from bunkerctl import times
+from bunkerctl.cli.masks import mask
+from bunkerctl.model import Tombstone, User
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bunkerctl.audit import Event, Verification
+    from bunkerctl.exports import Person
+    from bunkerctl.model import Head
+    from bunkerctl.status import Status
+    from bunkerctl.sweep import Sweep
+    from bunkerctl.vault import Header
+
+Answer = dict[str, "Any"]
+
+USER = (
+    "token",
+    "created_at",
+    "updated_at",
+    "version",
+    "identities",
+    "data",
+    "expstatus",
+    "exptime",
+    "due_at",
+    "held",
+)
+EXPIRATION = (
+    "token",
+    "expstatus",
+    "exptime",
+    "due_at",
+    "exptoken",
+    "started_at",
+    "due",
+    "overdue",
+    "held",
+    "retain_url",
+    "delete_url",
+)
+EVENT = (
+    "seq",
+    "at",
+    "action",
+    "outcome",
+    "actor",
+    "os_user",
+    "host",
+    "token",
+    "fields",
+    "reason",
+    "ref",
+    "hash",
+)
+ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
+SETTING = ("name", "value", "source")
+EXPORT_SCHEMA = "bunkerctl.export/1"
+USER_SCHEMA = "bunkerctl.user/1"
+
+
+def user(found: User, now: int, *, masked: bool = False) -> Answer:
+    due_at = found.due_at()
+    return {
+        "token": found.token,
+        "created_at": times.text(found.created_at),
+        "updated_at": times.text(found.updated_at),
+        "version": found.version,
+        "identities": list(found.identities),
+        "data": mask(found.data) if masked else found.data,
+        "expstatus": found.expstatus(),
+        "exptime": due_at,
+        "due_at": _time(due_at),
+        "held": found.held(now),
+    }
+
+
+def exported_user(found: User, now: int) -> Answer:
+    """A line of `export --all`, which `user import` reads."""
+    return {"schema": USER_SCHEMA, **user(found, now)}
+
+
+def hold(found: User, now: int) -> Answer | None:
+    if found.hold is None or not found.held(now):
+        return None
+    return {
+        "reason": found.hold.reason,
+        "since": times.text(found.hold.since),
+        "until": _time(found.hold.until),
+        "by": found.hold.by,
+    }
+
+
+def expiration(found: User | Tombstone, now: int, overdue_before: int, base: str | None) -> Answer:
+    """`overdue_before` is the latest due time that is overdue, `base` what links begin with."""
+    if isinstance(found, Tombstone):
+        return _expiration(found.token, "expired", exptoken=found.exptoken)
+    if found.expiration is None or found.expstatus() == "none":
+        return _expiration(found.token, "none", held=found.held(now))
+    exptoken = found.expiration.exptoken
+    if not found.waiting():
+        return _expiration(found.token, "retain", exptoken=exptoken, held=found.held(now))
+    due_at = found.expiration.due_at
+    return _expiration(
+        found.token,
+        "wait",
+        exptoken=exptoken,
+        held=found.held(now),
+        exptime=due_at,
+        due_at=times.text(due_at),
+        started_at=times.text(found.expiration.started_at),
+        due=due_at <= now,
+        overdue=due_at <= overdue_before,
+        retain_url=base and f"{base}/exp/retain/{exptoken}",
+        delete_url=base and f"{base}/exp/delete/{exptoken}",
+    )
+
+
+def _expiration(token: str, expstatus: str, **known: Any) -> Answer:
+    blank = {"due": False, "overdue": False, "held": False}
+    answer = {**dict.fromkeys(EXPIRATION), **blank, **known}
+    return {**answer, "token": token, "expstatus": expstatus}
+
+
+def erased(tombstone: Tombstone, changed: bool) -> Answer:
+    return {
+        "token": tombstone.token,
+        "erased_at": times.text(tombstone.erased_at),
+        "reason": tombstone.reason,
+        "erased": tombstone.counts,
+        "event": tombstone.event,
+        "changed": changed,
+    }
+
+
+def sweep(done: Sweep) -> Answer:
+    return {
+        "dry_run": done.dry_run,
+        "guard": done.guard,
+        "due": done.due,
+        "erased": done.erased,
+        "held": done.held,
+        "failed": done.failed,
+        "finished_earlier": done.finished_earlier,
+        "tokens": done.tokens,
+        "started_at": times.text(done.started_at),
+        "finished_at": times.text(done.finished_at),
+    }
+
+
+def event(found: Event, *, whole: bool = False) -> Answer:
+    """The promised fields, and with `whole` every other one that the event has."""
+    said = {**found.said, "hash": found.hash}
+    answer = {name: said.get(name) for name in EVENT}
+    return {**answer, **said} if whole else answer
+
+
+def head(found: Head) -> Answer:
+    return {
+        "vault_id": found.vault_id,
+        "size": found.size,
+        "root": found.root,
+        "at": times.text(found.at),
+    }
+
+
+def verification(found: Verification) -> Answer:
+    return {
+        "ok": found.ok,
+        "events": found.events,
+        "head": head(found.head),
+        "first_bad": found.first_bad,
+    }
+
+
+def person(found: Person, overdue_before: int, base: str | None) -> Answer:
+    return {
+        "schema": EXPORT_SCHEMA,
+        "vault_id": found.vault_id,
+        "exported_at": times.text(found.at),
+        "user": user(found.user, found.at),
+        "expiration": expiration(found.user, found.at, overdue_before, base),
+        "hold": hold(found.user, found.at),
+        "access_history": [event(one, whole=True) for one in found.events],
+    }
+
+
+def status(found: Status) -> Answer:
+    answer = {name: getattr(found, name) for name in found.__annotations__}
+    return {
+        **answer,
+        "last_sweep": _time(found.last_sweep),
+        "next_due": _time(found.next_due),
+    }
+
+
+def header(vault: str, found: Header) -> Answer:
+    return {
+        "vault": vault,
+        "vault_id": found.vault_id,
+        "key_id": found.key_id,
+        "key_source": found.key and found.key.source,
+    }
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else times.text(instant)

@@ -1,0 +1,120 @@
+"""`audit list`, `show`, `head` and `verify`."""
+
+from __future__ import annotations
+
+from bunkerctl import audit, errors, jsontext, times, users
+from bunkerctl.cli import answers
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.model import Head
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_HEAD_BYTES = 4096
+
+
+@command(
+    "audit list",
+    argument("identity", "ID", "whose events", "optional"),
+    option("--since", "D", "from this date on, or from that long ago"),
+    option("--until", "D", "before this date, or before that long ago"),
+    option("--action", "ACTION", "this action alone, like exp.erase"),
+    option("--actor", "NAME", "events of this actor alone"),
+    option("--limit", "N", "the newest N"),
+)
+def list_(
+    call: Call,
+    identity: str | None,
+    since: str | None,
+    until: str | None,
+    action: str | None,
+    actor: str | None,
+    limit: str | None,
+) -> None:
+    """List audit events, newest last.
+
+    An event tells who did what to whom and when: a token and the names of fields, never a
+    value. Looking at the trail is no event itself.
+
+    Answer: a list of seq, at, action, outcome, actor, os_user, host, token, fields, reason, ref,
+    hash.
+
+    Examples:
+      bunkerctl audit list --since 7d
+      bunkerctl audit list --action exp.erase --json
+    """
+    count = call.count("--limit", limit)
+    from_, to = call.moment(since), call.moment(until)
+    whose = None if identity is None else call.identity(identity)
+    vault = call.vault()
+    wanted = audit.Filter(
+        token=None if whose is None else users.token_of(vault, whose),
+        since=from_,
+        until=to,
+        action=action,
+        actor=actor,
+        limit=count,
+    )
+    call.show_list(map(answers.event, audit.listing(vault, wanted)), answers.EVENT)
+
+
+@command("audit show", argument("seq", "SEQ", "number of the event"))
+def show(call: Call, seq: str) -> None:
+    """Show one event, with everything it says.
+
+    Examples:
+      bunkerctl audit show 1
+    """
+    number = call.number("SEQ", seq)
+    call.show(answers.event(audit.show(call.vault(), number), whole=True))
+
+
+@command("audit head")
+def head(call: Call) -> None:
+    """Print the head of the audit trail: keep it elsewhere, for `audit verify --against`.
+
+    Answer: vault_id, size, root, at.
+
+    Examples:
+      bunkerctl audit head --json
+    """
+    call.show(answers.head(audit.head(call.vault())))
+
+
+@command(
+    "audit verify",
+    option("--against", "FILE", "what `audit head --json` printed once"),
+)
+def verify(call: Call, against: str | None) -> None:
+    """Recompute the audit trail, and with --against prove that it continues an earlier head.
+
+    Without a head kept elsewhere, a tail that was cut or a trail built anew cannot be told from
+    a whole one. A broken, shortened or rolled-back trail is exit 7.
+
+    Answer: ok, events, head, first_bad (the first event that cannot be trusted).
+
+    Examples:
+      bunkerctl audit verify
+    """
+    earlier = None if against is None else _head(call.read(against, MAX_HEAD_BYTES))
+    found = audit.verify(call.vault(), earlier)
+    call.show(answers.verification(found))
+    if not found.ok:
+        raise errors.IntegrityFailure(
+            found.problem or "", hint="compare with a backup and with heads kept elsewhere"
+        )
+
+
+def _head(raw: bytes) -> Head:
+    said: Any = jsontext.loads(raw, "the head")
+    try:
+        return Head(
+            vault_id=str(said["vault_id"]),
+            size=int(said["size"]),
+            root=str(said["root"]),
+            at=times.parse_date(str(said["at"])),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise errors.Invalid("the file is not what `audit head --json` prints") from None

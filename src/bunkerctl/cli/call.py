@@ -1,0 +1,332 @@
+"""One call of the program: its settings, its vault, its input and its answer."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from bunkerctl import config, errors, files, identities, keys, times
+from bunkerctl import vault as vaults
+from bunkerctl.cli import output
+from bunkerctl.cli.shell import as_path
+from bunkerctl.keys import Route
+from bunkerctl.model import Identity, Origin
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO
+
+    from bunkerctl.cli.answers import Answer
+    from bunkerctl.cli.shell import Shell
+    from bunkerctl.vault import Header, Vault
+
+MAX_WAIT_SECONDS = 86400.0
+MAX_ID_BYTES = 64 * 1024
+FAILS_ALONE = (errors.Invalid, errors.NotFound, errors.Conflict)
+"""What one line of a batch may fail with while the others go on."""
+
+
+class Call:
+    """What a command asks of its surroundings. `everywhere` are the options of GLOBALS."""
+
+    def __init__(self, shell: Shell, everywhere: dict[str, Any]) -> None:
+        self.shell = shell
+        self._everywhere = everywhere
+        self._vault: Vault | None = None
+        self._config: config.Config | None = None
+        self._key_source = ""
+        self.created = False
+        self.output = output.Output(
+            self.form(),
+            shell.stdout,
+            shell.stderr,
+            terminal=shell.stdout.isatty(),
+            color=self._color(),
+            saved=self.saved,
+        )
+
+    # Settings: flag, environment, file, default.
+
+    def setting(self, name: str, flag: str | None = None) -> str | None:
+        """Return a setting of the files, unless an option or its variable says otherwise."""
+        said = self.said(flag or name)
+        if said is not None:
+            try:
+                config.check(name, said)
+            except errors.Invalid as error:
+                raise errors.Usage(error.message, hint=error.hint) from None
+            return said
+        return self.config().get(name)
+
+    def said(self, key: str) -> str | None:
+        """Return what the line or the environment says of an option of GLOBALS."""
+        from bunkerctl.cli.grammar import GLOBALS
+
+        if key in self._everywhere:
+            return str(self._everywhere[key])
+        variables = [option.environment for option in GLOBALS if option.key() == key]
+        return self.shell.variable(*variables) if variables else None
+
+    def flag(self, key: str) -> bool:
+        return self.said(key) not in (None, "0")
+
+    def config(self) -> config.Config:
+        if self._config is None:
+            named = self.said("config")
+            self._config = config.load(named and as_path(named), self.shell.environment)
+        return self._config
+
+    def take(self, key: str) -> str | None:
+        """Return what the line says of an option of GLOBALS, which then means no more."""
+        taken: str | None = self._everywhere.pop(key, None)
+        return taken
+
+    def duration(self, name: str, flag: str | None = None) -> times.Duration | None:
+        text = self.setting(name, flag)
+        return None if text is None else times.parse_duration(text, zero=True)
+
+    def region(self) -> str | None:
+        return self.config().get("phone.region")
+
+    def overdue_before(self) -> int:
+        """Return the latest due time that is overdue now."""
+        return times.before(self.now(), self.overdue_after()) - 1
+
+    def overdue_after(self) -> times.Duration:
+        return times.parse_duration(self.config().get("exp.overdue_after") or "")
+
+    def form(self) -> str:
+        """Return the form of the result; a table for a person, plain for a pipe."""
+        form = self.setting("output")
+        if self.flag("json"):
+            if self._everywhere.get("output", "json") != "json":
+                raise errors.Usage("--json and another --output")
+            return "json"
+        return form or ("table" if self.shell.stdout.isatty() else "plain")
+
+    def attended(self) -> bool:
+        return self.shell.attended() and not self.flag("no_input")
+
+    def directory(self) -> str:
+        """Return the vault's directory."""
+        named = self.setting("vault")
+        if named:
+            return os.path.abspath(as_path(named))
+        home = self.shell.environment.get("HOME")
+        base = self.shell.environment.get("XDG_DATA_HOME")
+        if not base and not home:
+            raise errors.Usage("there is no home directory", hint="name the vault: --vault DIR")
+        base = base or os.path.join(home or "", ".local", "share")
+        return os.path.join(base, "bunkerctl", "default")
+
+    def origin(self) -> Origin:
+        os_user = _os_user()
+        return Origin(
+            actor=self.setting("actor") or _login_name() or os_user,
+            os_user=os_user,
+            uid=os.getuid(),
+            host=os.uname().nodename,
+            reason=self.said("reason"),
+            ref=self.said("ref"),
+        )
+
+    # The vault.
+
+    def vault(self) -> Vault:
+        """Return the vault, opened at the first time."""
+        from bunkerctl import erasure
+
+        if self._vault is None:
+            directory = self.directory()
+            lock_wait = self.lock_wait()
+            origin = self.origin()
+            flags = self._key_flags()
+            header = vaults.read_header(directory)
+            master = self._master_key(header, flags)
+            self._vault = vaults.open_vault(
+                directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
+            )
+            erasure.resume(self._vault)
+        return self._vault
+
+    def lock_wait(self) -> float:
+        wait = self.duration("lock_wait")
+        if wait is None:
+            return 0.0
+        return min(MAX_WAIT_SECONDS, float(wait.months * 30 * 86400 + wait.seconds))
+
+    def key_file(self) -> str | None:
+        """Return the key file that `init` is to use."""
+        flags = self._key_flags()
+        if flags["command"] or flags["fd"]:
+            raise errors.Usage("init makes a key: for a key file or for the keyring")
+        path = flags["file"] or self.config().get("key.file")
+        return path and as_path(path)
+
+    def key_source(self) -> str:
+        return self._key_source
+
+    def now(self) -> int:
+        return int(self.shell.clock())
+
+    def close(self) -> None:
+        if self._vault is not None:
+            self._vault.close()
+
+    def saved(self) -> bool:
+        """Tell whether this call has changed the vault for good."""
+        return self.created or (self._vault is not None and self._vault.saved)
+
+    def _key_flags(self) -> dict[str, str | None]:
+        """Return what names a key source: options, or else variables; two of a kind are one too many."""
+        names = ("file", "command", "fd")
+        given = {name: self._everywhere.get(f"key_{name}") for name in names}
+        if not any(given.values()):
+            given = {name: self.said(f"key_{name}") for name in names}
+        if sum(value is not None for value in given.values()) > 1:
+            raise errors.Usage("more than one of --key-file, --key-command and --key-fd")
+        return given
+
+    def _master_key(self, header: Header, flags: dict[str, str | None]) -> bytes:
+        settings = [
+            Route(source=name, place=place)
+            for name in ("file", "command")
+            if (place := self.config().get(f"key.{name}"))
+        ]
+        route = keys.choose(flags, settings, header.key)
+        if route.source == "file":
+            route = Route(source="file", place=as_path(route.place))
+        self._key_source = route.source
+        return keys.fetch(route, header.vault_id, attended=self.attended())
+
+    # Input.
+
+    def identity(self, text: str) -> Identity:
+        """Read an ID argument; raise Usage for one that has not its kind's form."""
+        try:
+            return identities.parse(text, self.region())
+        except errors.Invalid as error:
+            raise errors.Usage(error.message, hint=error.hint) from None
+
+    def number(self, name: str, text: str) -> int:
+        """Read a positive number; raise Usage."""
+        if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text)):
+            raise errors.Usage(f"{name} must be a number from 1 on")
+        return int(text)
+
+    def count(self, name: str, text: str | None) -> int | None:
+        return None if text is None else self.number(name, text)
+
+    def moment(self, text: str | None) -> int | None:
+        """Read a date, or a duration that means that long ago."""
+        return None if text is None else times.parse_moment(text, self.now())
+
+    def stdin(self) -> BinaryIO:
+        if self.shell.stdin.isatty():
+            self.note("reading standard input; end it with Ctrl-D")
+        return self.shell.stdin
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Read a file, or standard input for `-`: no more than one byte over `limit`."""
+        if path == "-":
+            return self.stdin().read(limit + 1)
+        return files.read(as_path(path), limit)
+
+    def each_identity(self, act: Callable[[Identity], Answer]) -> Iterator[Answer | output.Failure]:
+        """Read identities from standard input, one a line, and act on each by itself."""
+        for number, raw in files.lines(self.stdin(), MAX_ID_BYTES):
+            try:
+                if raw is None:
+                    raise errors.Invalid("the line is too long")
+                yield act(identities.parse(raw.decode("utf-8"), self.region()))
+            except UnicodeDecodeError:
+                yield output.Failure(line=number, error=errors.Invalid("the line is not UTF-8"))
+            except FAILS_ALONE as error:
+                yield output.Failure(line=number, error=error)
+
+    # The answer.
+
+    def people(
+        self, argument: str, act: Callable[[Identity], Answer], columns: tuple[str, ...]
+    ) -> None:
+        """Act on one identity, or on each line of standard input for `-`; show what comes.
+
+        Raises:
+            Partial: a line failed.
+        """
+        if argument != "-":
+            identity = self.identity(argument)
+            self.show(act(identity))
+            return
+        self.vault()
+        tally = Tally(self.each_identity(act))
+        self.show_list(tally, columns, at_once=True)
+        tally.check()
+
+    def show(self, answer: Answer) -> None:
+        self.output.one(answer)
+
+    def line(self, text: str | None) -> None:
+        """Write one value by itself."""
+        self.output.text(output.safe(text or "") + "\n")
+
+    def show_list(self, answers: Any, columns: tuple[str, ...], *, at_once: bool = False) -> None:
+        self.output.many(answers, columns, at_once=at_once)
+
+    def note(self, text: str) -> None:
+        """Say something on standard error, unless --quiet."""
+        if not self.flag("quiet"):
+            output.tell(self.shell.stderr, text)
+
+    def confirmed(self, question: str, answer: str) -> bool:
+        """Tell whether a person agrees: by --yes, or by typing `answer`."""
+        if self.flag("yes"):
+            return True
+        if not self.attended():
+            return False
+        self.shell.stderr.write(f"{question}: ".encode())
+        self.shell.stderr.flush()
+        return self.shell.stdin.readline(1000).strip() == answer.encode()
+
+    def _color(self) -> bool:
+        when = self.setting("color")
+        if when == "auto":
+            environment = self.shell.environment
+            plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
+            return self.shell.stdout.isatty() and not plain
+        return when == "always"
+
+
+class Tally:
+    """Items on their way to the output, with the failures among them counted."""
+
+    def __init__(self, items: Iterator[Answer | output.Failure]) -> None:
+        self._items = items
+        self.read = self.failed = 0
+
+    def __iter__(self) -> Iterator[Answer | output.Failure]:
+        for item in self._items:
+            self.read += 1
+            self.failed += isinstance(item, output.Failure)
+            yield item
+
+    def check(self) -> None:
+        """Raise Partial if an item failed."""
+        if self.failed:
+            raise errors.Partial(f"{self.failed} of {self.read} lines failed")
+
+
+def _os_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _login_name() -> str | None:
+    """Return who logged in at this terminal: behind sudo still the admin."""
+    try:
+        return os.getlogin()
+    except OSError:
+        return None

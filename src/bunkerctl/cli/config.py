@@ -1,0 +1,74 @@
+"""`config show`, `get`, `set` and `path`."""
+
+from __future__ import annotations
+
+from bunkerctl import config, errors
+from bunkerctl.cli import answers
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command
+from bunkerctl.cli.shell import as_path
+
+
+@command("config show")
+def show(call: Call) -> None:
+    """List every setting, its value, and the file it comes from.
+
+    Options and environment variables, which win over files, are not shown.
+
+    Answer: a list of name, value, source.
+    """
+    settings = call.config()
+    rows = [
+        {"name": name, "value": settings.get(name), "source": settings.source(name)}
+        for name in config.SETTINGS
+    ]
+    call.show_list(rows, answers.SETTING)
+
+
+@command("config get", argument("name", "NAME", "a setting, like exp.grace"))
+def get(call: Call, name: str) -> None:
+    """Print the value of one setting; nothing if it has none.
+
+    Examples:
+      bunkerctl config get exp.grace
+    """
+    settings = call.config()
+    if name not in config.SETTINGS:
+        raise errors.Invalid("no such setting", hint="`bunkerctl config show` lists them")
+    value = settings.get(name)
+    if call.output.form in ("plain", "table"):
+        call.line(value)
+    else:
+        call.show({"name": name, "value": value, "source": settings.source(name)})
+
+
+@command(
+    "config set",
+    argument("name", "NAME", "a setting, like exp.grace"),
+    argument("value", "VALUE", "its new value"),
+)
+def set_(call: Call, name: str, value: str) -> None:
+    """Write one setting into the user's file, or into the one that --config names.
+
+    Comments in that file are lost.
+
+    Answer: name, value, path, changed.
+
+    Examples:
+      bunkerctl config set exp.grace 45d
+      bunkerctl config set links.base https://example.com/privacy
+    """
+    named = call.said("config")
+    path = as_path(named) if named else call.config().path
+    changed = config.put(path, name, value)
+    call.show({"name": name, "value": value, "path": path, "changed": changed})
+
+
+@command("config path")
+def path(call: Call) -> None:
+    """Print the path of the file that `config set` writes."""
+    found = call.config().path
+    if call.output.form in ("plain", "table"):
+        call.line(found)
+    else:
+        call.show({"path": found})

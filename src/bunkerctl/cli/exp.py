@@ -1,0 +1,218 @@
+"""`exp start`, `status`, `cancel`, `retain`, `delete`, `list` and `sweep`."""
+
+from __future__ import annotations
+
+from bunkerctl import errors, expirations, identities, times
+from bunkerctl import sweep as sweeps
+from bunkerctl.cli import answers
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.cli.user import IDS, confirm, erased
+from bunkerctl.model import Identity, Tombstone, User
+
+EXPTOKEN = argument("exptoken", "EXPTOKEN", "the expiration's own token, as in the links")
+
+
+@command(
+    "exp start",
+    option("--in", "DUR", "erase after this long: 30d, 6mo, P1Y"),
+    option("--on", "DATE", "erase on this date"),
+    option("--restart", None, "replace a standing date and its exptoken"),
+    IDS,
+)
+def start(call: Call, on: str | None, restart: bool, identity: str, **values: str | None) -> None:
+    """Let a person wait for erasure, and show the links to tell it with.
+
+    The default time is the setting exp.grace (30d). Who waits already keeps the standing date,
+    unless --restart: then the old links are void.
+
+    Answer: token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
+    retain_url, delete_url, changed.
+
+    Examples:
+      bunkerctl exp start email:ann@example.com --in 30d
+      bunkerctl exp start login:ann --on 2027-01-31 --restart
+    """
+    due_at = _due_at(call, values["in"], on)
+
+    def answer(found: Identity) -> answers.Answer:
+        return _changed(call, *expirations.start(call.vault(), found, due_at, restart=restart))
+
+    call.people(identity, answer, (*answers.EXPIRATION, "changed"))
+
+
+@command("exp status", IDS)
+def status(call: Call, identity: str) -> None:
+    """Show how a person stands: none, wait, retain or, by token, expired.
+
+    Answer: token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
+    retain_url, delete_url.
+
+    Examples:
+      bunkerctl exp status email:ann@example.com
+    """
+
+    def answer(found: Identity) -> answers.Answer:
+        return _answer(call, expirations.status(call.vault(), found))
+
+    call.people(identity, answer, answers.EXPIRATION)
+
+
+@command("exp cancel", IDS)
+def cancel(call: Call, identity: str) -> None:
+    """Take an expiration back: the person is no longer to be erased, and its links are void.
+
+    Answer: as `exp start`.
+
+    Examples:
+      bunkerctl exp cancel email:ann@example.com
+    """
+
+    def answer(found: Identity) -> answers.Answer:
+        return _changed(call, *expirations.cancel(call.vault(), found))
+
+    call.people(identity, answer, (*answers.EXPIRATION, "changed"))
+
+
+@command("exp retain", EXPTOKEN)
+def retain(call: Call, exptoken: str) -> None:
+    """Keep a person who asked to be kept, overdue or not. Twice is once.
+
+    Call it when the person has pressed a button, never when a link is opened: mail scanners open
+    links.
+
+    Answer: as `exp start`.
+
+    Examples:
+      bunkerctl exp retain 4f2c1c9e-6f0e-4b8e-9d57-0f7c1a0f2b11
+    """
+    found = identities.parse_uuid(exptoken, "the exptoken")
+    call.show(_changed(call, *expirations.retain(call.vault(), found)))
+
+
+@command("exp delete", EXPTOKEN)
+def delete(call: Call, exptoken: str) -> None:
+    """Erase now a person who waits and asked to be gone. Twice is once.
+
+    Without a terminal it needs --yes. Who was kept, or is held, is not erased (exit 5).
+
+    Answer: token, erased_at, reason, erased (counts by class), event, changed.
+
+    Examples:
+      bunkerctl exp delete 4f2c1c9e-6f0e-4b8e-9d57-0f7c1a0f2b11 --yes
+    """
+    found = identities.parse_uuid(exptoken, "the exptoken")
+    vault = call.vault()
+    if not call.flag("yes"):
+        confirm(call, expirations.deletable(vault, found), "exp.delete")
+    done = expirations.delete(vault, found)
+    call.show(erased(done, []))
+    if done.residue is not None:
+        raise done.residue
+
+
+@command(
+    "exp list",
+    option("--due", None, "who is due now"),
+    option("--within", "DUR", "who is due within this time"),
+    option("--limit", "N", "at most N"),
+)
+def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
+    """List who waits, soonest due first.
+
+    Answer: a list of token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
+    retain_url, delete_url.
+
+    Examples:
+      bunkerctl exp list --within 7d
+    """
+    until = call.now() if due else None
+    if within is not None:
+        if due:
+            raise errors.Usage("--due and --within: choose one")
+        until = times.after(call.now(), times.parse_duration(within))
+    count = call.count("--limit", limit)
+    found = expirations.waiting(call.vault(), until, count)
+    call.show_list((_answer(call, user) for user in found), answers.EXPIRATION)
+
+
+@command(
+    "exp sweep",
+    option("--dry-run", None, "say what would be erased, and erase nothing"),
+    option("--limit", "N", "erase at most N, the longest due first"),
+    option("--max-deletes", "N", "refuse only if more than N are due"),
+    option("--accept-clock", None, "the clock is right, though it looks wrong"),
+)
+def sweep(
+    call: Call, dry_run: bool, limit: str | None, max_deletes: str | None, accept_clock: bool
+) -> None:
+    """Erase everybody who is due and not held. This is the cron job: it never asks.
+
+    It has guards instead, and erases nobody (exit 5) if more are due than 25 and than 10 % of the
+    living, unless --max-deletes allows them; or if the clock is over 5 minutes behind the last
+    sweep, or over 45 days ahead of it with anybody due, unless --accept-clock. It can be killed
+    anywhere: what is done is reported by the next run, the rest stays due.
+
+    Answer: dry_run, guard (null, limit or clock), due (not held), erased, held, failed,
+    finished_earlier, tokens, started_at, finished_at. In plain form: one erased token a line.
+
+    Examples:
+      bunkerctl exp sweep --dry-run
+      bunkerctl exp sweep -q --json
+    """
+    count, most = call.count("--limit", limit), call.count("--max-deletes", max_deletes)
+    if dry_run:
+        done = sweeps.preview(call.vault(), count, most)
+    else:
+        done = sweeps.run(call.vault(), limit=count, max_deletes=most, accept_clock=accept_clock)
+    if call.output.form in ("plain", "table"):
+        call.output.text("".join(f"{token}\n" for token in done.tokens))
+        call.note(_summary(done))
+    elif call.output.form == "csv":
+        call.show_list(({"token": token} for token in done.tokens), ("token",))
+    else:
+        call.show(answers.sweep(done))
+    if done.guard == "clock" and not done.dry_run:
+        call.note("the clock looks wrong; nothing was due")
+    if done.residue is not None:
+        raise done.residue
+    if done.failed:
+        raise errors.Partial(f"{done.failed} of {done.due} could not be erased and stay due")
+
+
+def _summary(done: sweeps.Sweep) -> str:
+    if not (done.due or done.held or done.finished_earlier):
+        return "nothing was due"
+    verb = f"would erase {len(done.tokens)}" if done.dry_run else f"erased {done.erased}"
+    guard = f"; a sweep would be refused: {done.guard}" if done.dry_run and done.guard else ""
+    return (
+        f"{verb} of {done.due} due; {done.held} held, {done.failed} failed,"
+        f" {done.finished_earlier} finished earlier{guard}"
+    )
+
+
+def _due_at(call: Call, in_: str | None, on: str | None) -> int:
+    """Return when to erase; raise Invalid or Usage before the vault is opened."""
+    now = call.now()
+    if in_ is not None and on is not None:
+        raise errors.Usage("--in and --on: choose one")
+    if on is None:
+        due_at = times.after(now, times.parse_duration(in_ or call.config().get("exp.grace") or ""))
+    else:
+        due_at = times.parse_date(on)
+        if due_at <= now:
+            raise errors.Invalid("--on is a date in the past", hint="`user forget` erases now")
+        times.check_horizon(now, due_at)
+    most = call.duration("exp.max")
+    if most is not None and due_at > times.after(now, most):
+        raise errors.Invalid("due later than the setting exp.max allows")
+    return due_at
+
+
+def _answer(call: Call, found: User | Tombstone) -> answers.Answer:
+    base = call.config().get("links.base")
+    return answers.expiration(found, call.now(), call.overdue_before(), base and base.rstrip("/"))
+
+
+def _changed(call: Call, found: User, changed: bool) -> answers.Answer:
+    return {**_answer(call, found), "changed": changed}

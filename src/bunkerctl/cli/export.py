@@ -1,0 +1,77 @@
+"""`export ID` and `export --all`."""
+
+from __future__ import annotations
+
+from bunkerctl import errors, exports, files, jsontext, users
+from bunkerctl.cli import answers
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.cli.shell import as_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@command(
+    "export",
+    option("--all", None, "every living person, a JSON line each, as `user import` reads it"),
+    option("--format", "FORM", "json"),
+    option("--out", "FILE", "write there (0600), not to standard output (`-`)"),
+    option("--force", None, "replace a file that exists"),
+    argument("identity", "ID", "whose data", "optional"),
+)
+def export(
+    call: Call,
+    all: bool,
+    format: str | None,
+    out: str | None,
+    force: bool,
+    identity: str | None,
+) -> None:
+    """Export everything held about one person, or with --all everybody's records.
+
+    One person: record, expiration, hold, and the history of who did what with it, as one JSON
+    document. --all needs --yes, or a "yes" on a terminal, and is JSON lines: -o jsonl.
+
+    Answer: schema, vault_id, exported_at, user, expiration, hold, access_history.
+
+    Examples:
+      bunkerctl export email:ann@example.com --out ann.json
+      bunkerctl export --all -o jsonl --yes --out people.jsonl
+    """
+    if all == (identity is not None):
+        raise errors.Usage("export takes an ID, or --all")
+    if format not in (None, "json") or (all and format is not None):
+        raise errors.Usage("--format must be json, and --all takes -o jsonl")
+    if all and call.said("output") not in (None, "jsonl"):
+        raise errors.Usage("--all is JSON lines: -o jsonl")
+    chunks = _everyone(call) if identity is None else _person(call, identity)
+    if out is None or out == "-":
+        for chunk in chunks:
+            call.output.text(chunk.decode())
+    else:
+        files.write(as_path(out), chunks, force=force)
+        call.note("written")
+
+
+def _person(call: Call, identity: str) -> Iterable[bytes]:
+    whose = call.identity(identity)
+    base = call.config().get("links.base")
+    found = exports.person(call.vault(), whose)
+    return [_line(answers.person(found, call.overdue_before(), base))]
+
+
+def _everyone(call: Call) -> Iterator[bytes]:
+    vault = call.vault()
+    if not call.confirmed("Export everybody's records? Type yes", "yes"):
+        declined = errors.Declined(
+            "not confirmed: nothing was exported", hint="without a terminal, pass --yes"
+        )
+        raise vault.refused("export.all", declined)
+    now = call.now()
+    return (_line(answers.exported_user(user, now)) for user in users.everyone(vault))
+
+
+def _line(answer: answers.Answer) -> bytes:
+    return (jsontext.escaped(jsontext.dumps(answer)) + "\n").encode()

@@ -1,0 +1,157 @@
+"""The grammar of the command line: one table, read by the parser, the help and the documents.
+
+A command is a function with a docstring, declared by `@command`. Nothing here knows of Typer.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from bunkerctl.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Option(Value):
+    """An option; `metavar` None makes it a flag, `environment` names the variable behind it."""
+
+    names: tuple[str, ...]
+    metavar: str | None
+    help: str
+    environment: str | None
+
+    def key(self) -> str:
+        longest = max(self.names, key=len)
+        return longest.lstrip("-").replace("-", "_")
+
+
+class Argument(Value):
+    """A positional argument; `count` is `one`, `optional` or `many`."""
+
+    key: str
+    metavar: str
+    help: str
+    count: str
+
+
+class Command(Value):
+    """A command: `words` as they are typed, `run` its function."""
+
+    words: tuple[str, ...]
+    run: Callable[..., None]
+    arguments: tuple[Argument, ...]
+    options: tuple[Option, ...]
+
+    def summary(self) -> str:
+        return self.text()[0]
+
+    def text(self) -> list[str]:
+        """Return the lines of the docstring, without its indentation."""
+        lines = (self.run.__doc__ or "").strip().splitlines()
+        return [line.removeprefix("    ") for line in lines]
+
+
+COMMANDS: dict[tuple[str, ...], Command] = {}
+"""Every command that has been imported, by its words."""
+
+MODULES = {
+    "init": "vault",
+    "status": "vault",
+    "user": "user",
+    "exp": "exp",
+    "export": "export",
+    "audit": "audit",
+    "config": "config",
+    "demo": "demo",
+}
+"""The first words, and the module below `cli` that has their commands."""
+
+GROUPS = {
+    "user": "People: add, read, change, list, hold and forget them.",
+    "exp": "Expirations: who is to be erased, when, and the sweep that does it.",
+    "audit": "The audit trail: read it, and prove that it is whole.",
+    "config": "Settings: show and change them.",
+}
+"""The first words that have further words below them, and what they are about."""
+
+
+def option(names: str, metavar: str | None, help: str, environment: str | None = None) -> Option:
+    """Declare an option: `names` like "-o --output"."""
+    return Option(names=tuple(names.split()), metavar=metavar, help=help, environment=environment)
+
+
+def argument(key: str, metavar: str, help: str, count: str = "one") -> Argument:
+    return Argument(key=key, metavar=metavar, help=help, count=count)
+
+
+def command(
+    words: str, *parameters: Argument | Option
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Declare the function below to be a command; it gets the call and its parameters by name."""
+
+    def declare(run: Callable[..., None]) -> Callable[..., None]:
+        path = tuple(words.split())
+        COMMANDS[path] = Command(
+            words=path,
+            run=run,
+            arguments=tuple(p for p in parameters if isinstance(p, Argument)),
+            options=tuple(p for p in parameters if isinstance(p, Option)),
+        )
+        return run
+
+    return declare
+
+
+def load(first: str) -> dict[tuple[str, ...], Command]:
+    """Import the module of a first word; return its commands."""
+    import_module(f"bunkerctl.cli.{MODULES[first]}")
+    return {words: found for words, found in COMMANDS.items() if words[0] == first}
+
+
+def load_all() -> dict[tuple[str, ...], Command]:
+    """Import every command, in the order of MODULES."""
+    return {words: found for first in MODULES for words, found in load(first).items()}
+
+
+def assign(command: Command, words: tuple[str, ...]) -> dict[str, Any] | None:
+    """Give the words of a line to the arguments of a command; None if their number is wrong."""
+    values: dict[str, Any] = {}
+    left = list(words)
+    for wanted in command.arguments:
+        if wanted.count == "many":
+            values[wanted.key], left = tuple(left), []
+        elif left:
+            values[wanted.key] = left.pop(0)
+        elif wanted.count == "optional":
+            values[wanted.key] = None
+        else:
+            return None
+    return None if left else values
+
+
+GLOBALS = (
+    option("--vault", "DIR", "which vault", "BUNKERCTL_VAULT"),
+    option("--config", "FILE", "settings (TOML); must exist when named", "BUNKERCTL_CONFIG"),
+    option("-o --output", "FORM", "table, plain, json, jsonl or csv", "BUNKERCTL_OUTPUT"),
+    option("--json", None, "the same as -o json"),
+    option("--key-file", "FILE", "the master key is in this file", "BUNKERCTL_KEY_FILE"),
+    option("--key-command", "CMD", "this command prints the master key", "BUNKERCTL_KEY_COMMAND"),
+    option("--key-fd", "N", "the master key comes from this descriptor", "BUNKERCTL_KEY_FD"),
+    option("--no-input", None, "never prompt: fail, and say what to pass", "BUNKERCTL_NO_INPUT"),
+    option("-y --yes", None, "answer this command's own confirmation"),
+    option("-q --quiet", None, "less on stderr"),
+    option("--debug", None, "more on stderr"),
+    option("--actor", "NAME", "who acts, for the audit trail", "BUNKERCTL_ACTOR"),
+    option("--reason", "TEXT", "why, for the audit trail: no names here", "BUNKERCTL_REASON"),
+    option("--ref", "TICKET", "which ticket, for the audit trail", "BUNKERCTL_REF"),
+    option(
+        "--lock-wait", "DUR", "how long to wait for another writer (10s)", "BUNKERCTL_LOCK_WAIT"
+    ),
+    option("--color", "WHEN", "auto, always or never"),
+    option("-h --help", None, "show this help"),
+    option("--version", None, "show the version"),
+)
+"""The options that hold everywhere: before, between and after the words of a command."""

@@ -1,0 +1,157 @@
+"""What `--help` prints, made from the grammar's table and the commands' docstrings."""
+
+from __future__ import annotations
+
+import textwrap
+
+from bunkerctl import errors
+from bunkerctl.cli import grammar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+WIDTH = 88
+INTRO = """\
+bunkerctl keeps personal records in one encrypted local file. Applications keep a random
+token; the vault keeps the person, until the person is to be erased: then it is gone, and
+the audit trail shows it."""
+EXAMPLES = """\
+  bunkerctl init                                    make a vault, its key in the OS keyring
+  echo '{"email":"ann@example.com"}' | bunkerctl user add
+  bunkerctl exp start email:ann@example.com --in 30d
+  bunkerctl exp sweep                               from cron: erase what is due
+  bunkerctl audit verify"""
+
+
+def text(words: tuple[str, ...]) -> str:
+    """Return the help of a command, of a group, or for () of the program."""
+    if not words:
+        return _of_program()
+    commands = grammar.load(words[0])
+    if words in commands:
+        return _of_command(commands[words])
+    return _of_group(words[0], commands)
+
+
+def exit_codes() -> list[tuple[int, str, str]]:
+    """Return (exit code, names, meaning), in order, from the classes of errors."""
+    table: dict[int, list[type[errors.BunkerError]]] = {}
+    todo = [errors.BunkerError]
+    while todo:
+        kind = todo.pop(0)
+        todo += kind.__subclasses__()
+        if kind.meaning and "meaning" in vars(kind):
+            table.setdefault(kind.exit_code, []).append(kind)
+    rows = [(0, "", "done; also: nothing was due, it was so already")]
+    for code, kinds in table.items():
+        names = ", ".join(dict.fromkeys(kind.code for kind in kinds))
+        rows.append((code, names, "; ".join(dict.fromkeys(kind.meaning for kind in kinds))))
+    rows.append((129, "", "hung up"))
+    rows.append((130, "", "interrupted"))
+    rows.append((141, "", "whoever read the output went away"))
+    rows.append((143, "", "terminated"))
+    return sorted(rows)
+
+
+def usage(command: grammar.Command) -> str:
+    """Return the line that shows how a command is typed."""
+    words = ["bunkerctl", *command.words]
+    words += [_option_usage(option) for option in command.options]
+    for argument in command.arguments:
+        shape = {"one": "{}", "optional": "[{}]", "many": "[{}]..."}[argument.count]
+        words.append(shape.format(argument.metavar))
+    return " ".join(words)
+
+
+def option_name(option: grammar.Option) -> str:
+    names = ", ".join(option.names)
+    return names if option.metavar is None else f"{names} {option.metavar}"
+
+
+def _of_program() -> str:
+    commands = grammar.load_all()
+    rows = [
+        (first, grammar.GROUPS.get(first) or commands[(first,)].summary())
+        for first in grammar.MODULES
+    ]
+    codes = [(str(code), meaning) for code, _, meaning in exit_codes()]
+    return _join(
+        "Usage: bunkerctl COMMAND [ARGUMENTS]",
+        INTRO,
+        "Commands:\n" + _rows(rows),
+        "Options, anywhere on the line:\n" + _rows(map(_global_row, grammar.GLOBALS)),
+        "Examples:\n" + EXAMPLES,
+        "Exit status:\n" + _rows(codes),
+        "An ID is KIND:VALUE (token, email, phone, login or custom), or a value whose form\n"
+        "tells its kind. `bunkerctl COMMAND --help` says more.",
+    )
+
+
+def _of_group(first: str, commands: dict[tuple[str, ...], grammar.Command]) -> str:
+    rows = [(" ".join(words[1:]), found.summary()) for words, found in commands.items()]
+    return _join(
+        f"Usage: bunkerctl {first} COMMAND [ARGUMENTS]",
+        grammar.GROUPS[first],
+        "Commands:\n" + _rows(rows),
+        f"`bunkerctl {first} COMMAND --help` says more.",
+    )
+
+
+def _of_command(command: grammar.Command) -> str:
+    line = textwrap.fill(
+        usage(command),
+        WIDTH,
+        initial_indent="Usage: ",
+        subsequent_indent="       ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    arguments = [(one.metavar, one.help) for one in command.arguments]
+    options = [(option_name(one), one.help) for one in command.options]
+    everywhere = textwrap.fill(
+        ", ".join(option_name(one) for one in grammar.GLOBALS) + ": see `bunkerctl --help`.",
+        WIDTH - 2,
+        break_on_hyphens=False,
+    )
+    return _join(
+        line,
+        "\n".join(command.text()),
+        "Arguments:\n" + _rows(arguments) if arguments else "",
+        "Options:\n" + _rows(options) if options else "",
+        "Options that hold everywhere:\n" + textwrap.indent(everywhere, "  "),
+    )
+
+
+def _global_row(option: grammar.Option) -> tuple[str, str]:
+    behind = f" [{option.environment}]" if option.environment else ""
+    return option_name(option), option.help + behind
+
+
+def _option_usage(option: grammar.Option) -> str:
+    name = max(option.names, key=len)
+    return f"[{name}]" if option.metavar is None else f"[{name} {option.metavar}]"
+
+
+def _rows(rows: Iterable[tuple[str, str]]) -> str:
+    listed = list(rows)
+    width = max(len(name) for name, _ in listed) + 2
+    return "\n".join(_row(name, meaning, width) for name, meaning in listed)
+
+
+def _row(name: str, meaning: str, width: int) -> str:
+    return textwrap.fill(
+        meaning,
+        WIDTH,
+        initial_indent=f"  {name:<{width}}",
+        subsequent_indent=" " * (width + 2),
+        break_on_hyphens=False,
+    )
+
+
+def _join(*parts: str) -> str:
+    return "\n\n".join(_present(parts)) + "\n"
+
+
+def _present(parts: Iterable[str]) -> Iterator[str]:
+    return (part for part in parts if part)

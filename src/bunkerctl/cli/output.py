@@ -1,0 +1,232 @@
+"""How an answer is written: table, plain, JSON, JSON lines or CSV; and how an error is told."""
+
+from __future__ import annotations
+
+from bunkerctl import jsontext
+from bunkerctl.errors import BunkerError, KeyUnavailable, OutputFailed
+from bunkerctl.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, BinaryIO
+
+    from bunkerctl.cli.answers import Answer
+
+_UNICODE_CONTROLS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_CELL_ESCAPES = {
+    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
+    **{code: f"\\u{code:04x}" for code in _UNICODE_CONTROLS},
+    ord("\t"): "\\t",
+    ord("\n"): "\\n",
+}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Failure(Value):
+    """A line of standard input that failed, in its place among the answers."""
+
+    line: int
+    error: BunkerError
+
+
+class Output:
+    """Standard output in one form; `terminal` says that a person looks at it."""
+
+    def __init__(
+        self,
+        form: str,
+        stdout: BinaryIO,
+        stderr: BinaryIO,
+        *,
+        terminal: bool = False,
+        color: bool = False,
+        saved: Callable[[], bool] = bool,
+    ) -> None:
+        self.form = form
+        self.terminal = terminal
+        self._stdout = stdout
+        self._stderr = stderr
+        self._color = color
+        self._saved = saved
+
+    def one(self, answer: Answer) -> None:
+        """Write one thing."""
+        if self.form in ("json", "jsonl"):
+            self.text(_json(answer) + "\n")
+        elif self.form == "csv":
+            self.many([answer], tuple(answer))
+        elif self.form == "table":
+            self._table_of_one(answer)
+        else:
+            self.text("".join(f"{name}\t{cell(value)}\n" for name, value in answer.items()))
+
+    def many(
+        self,
+        answers: Iterable[Answer | Failure],
+        columns: tuple[str, ...],
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Write a list as it comes; `at_once` lets each item out before the next is asked for."""
+        if self.form == "table":
+            self._table([self._row(item) for item in answers], columns)
+            return
+        if self.form == "csv":
+            self.text(_csv(columns))
+        if self.form == "json":
+            self.text("[")
+        separator = ""
+        for item in answers:
+            if self.form == "json":
+                self.text(f"{separator}\n{_json(_told(item))}")
+                separator = ","
+            elif self.form == "jsonl":
+                self.text(_json(_told(item)) + "\n")
+            elif (row := self._row(item)) is not None:
+                cells = [row[name] for name in columns]
+                line = "\t".join(map(cell, cells)) + "\n"
+                self.text(_csv(map(_csv_cell, cells)) if self.form == "csv" else line)
+            if at_once:
+                self.flush()
+        if self.form == "json":
+            self.text("\n]\n" if separator else "]\n")
+
+    def text(self, text: str) -> None:
+        """Write text as it is, in UTF-8.
+
+        Raises:
+            OutputFailed: standard output refuses it (a closed pipe is BrokenPipeError).
+        """
+        try:
+            self._stdout.write(text.encode("utf-8"))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self.failed() from error
+
+    def flush(self) -> None:
+        try:
+            self._stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self.failed() from error
+
+    def failed(self) -> OutputFailed:
+        what = "the change was saved" if self._saved() else "nothing was changed"
+        return OutputFailed(f"standard output could not be written; {what}")
+
+    def _row(self, item: Answer | Failure) -> Answer | None:
+        """Return an item's fields; a failed line goes to standard error instead."""
+        if isinstance(item, Failure):
+            tell(self._stderr, f"error: line {item.line}: {item.error.message}")
+            return None
+        return item
+
+    def _table_of_one(self, answer: Answer) -> None:
+        rows: list[Answer | None] = [
+            {"name": name, "value": value} for name, value in answer.items()
+        ]
+        self._table(rows, ("name", "value"), header=False)
+
+    def _table(
+        self, rows: list[Answer | None], columns: tuple[str, ...], *, header: bool = True
+    ) -> None:
+        from io import StringIO
+
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(show_header=header, box=None, pad_edge=False)
+        for name in columns:
+            table.add_column(Text(name), style="dim" if name == "name" else "", overflow="fold")
+        for row in rows:
+            if row is not None:
+                table.add_row(*(Text(cell(row[name])) for name in columns))
+        screen = StringIO()
+        console = Console(
+            file=screen,
+            force_terminal=self._color,
+            no_color=not self._color,
+            width=None if self.terminal else 100_000,
+            highlight=False,
+        )
+        console.print(table)
+        lines = screen.getvalue().splitlines()
+        self.text("".join(line.rstrip() + "\n" for line in lines))
+
+
+def cell(value: Any) -> str:
+    """Return a value as one harmless cell: empty for null, JSON for what has parts."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return safe(",".join(value))
+    return jsontext.escaped(jsontext.dumps(value))
+
+
+def safe(text: str) -> str:
+    """Escape whatever could drive a terminal, or forge a line."""
+    return text.translate(_CELL_ESCAPES)
+
+
+def tell(stderr: BinaryIO, text: str) -> None:
+    """Say something on standard error, if there is one."""
+    try:
+        stderr.write(f"bunkerctl: {safe(text)}\n".encode())
+        stderr.flush()
+    except OSError:
+        pass
+
+
+def show_error(stderr: BinaryIO, error: BunkerError, form: str) -> None:
+    """Tell an error: one JSON object on one line, or two lines of text."""
+    if form in ("json", "jsonl"):
+        try:
+            stderr.write((_json({"error": _error(error)}) + "\n").encode())
+            stderr.flush()
+        except OSError:
+            pass
+        return
+    tell(stderr, f"error: {error.message}")
+    if error.hint:
+        tell(stderr, f"hint: {error.hint}")
+
+
+def _told(item: Answer | Failure) -> Answer:
+    if isinstance(item, Failure):
+        return {"line": item.line, "error": _error(item.error)}
+    return item
+
+
+def _error(error: BunkerError) -> Answer:
+    answer = {
+        "code": error.code,
+        "exit_code": error.exit_code,
+        "message": error.message,
+        "hint": error.hint,
+    }
+    return {**answer, "reason": error.reason} if isinstance(error, KeyUnavailable) else answer
+
+
+def _json(value: Any) -> str:
+    return jsontext.escaped(jsontext.dumps(value))
+
+
+def _csv(cells: Iterable[str]) -> str:
+    import csv
+    from io import StringIO
+
+    line = StringIO()
+    csv.writer(line, lineterminator="\n").writerow(list(cells))
+    return line.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    """Return a cell that a spreadsheet takes for text, never for a formula."""
+    text = value if isinstance(value, str) else cell(value)
+    return "'" + text if text.startswith(_FORMULA) else text

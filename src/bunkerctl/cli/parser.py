@@ -1,0 +1,172 @@
+"""From the words of a line to a command and its parameters, by Typer.
+
+The grammar's table is turned into Typer's own classes, one command at a time. Typer's
+messages repeat what was typed, which may be personal: ours say the place instead.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+
+from bunkerctl.cli import grammar
+from bunkerctl.errors import Usage
+from bunkerctl.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_REST = "words"
+
+
+class Line(Value):
+    """A parsed line: `command` is None where help for `words` or the version is wanted."""
+
+    words: tuple[str, ...]
+    command: grammar.Command | None
+    values: dict[str, Any]
+    everywhere: dict[str, Any]
+
+
+def parse(argv: list[str]) -> Line:
+    """Parse the words behind the program's name.
+
+    Raises:
+        Usage: an unknown command or option, a missing or an extra argument.
+    """
+    everywhere: dict[str, Any] = {}
+    root = _Group((), everywhere)
+    try:
+        context = root.make_context("bunkerctl", list(argv), obj=everywhere)
+        line: Line = root.invoke(context)
+    except _Shortcut as wanted:
+        return Line(words=wanted.words, command=None, values={}, everywhere=everywhere)
+    except typer.TyperException as error:
+        raise _usage(error) from None
+    return line
+
+
+class _Shortcut(Exception):
+    """`--help` or `--version` was met: nothing else on the line matters."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
+
+
+class _Group(TyperGroup):
+    """A level of the tree, whose commands are imported when they are asked for."""
+
+    def __init__(self, words: tuple[str, ...], everywhere: dict[str, Any]) -> None:
+        super().__init__(
+            name=words[-1] if words else "bunkerctl",
+            params=_options(words, grammar.GLOBALS, everywhere, shared=True),
+            add_help_option=False,
+        )
+        self._words = words
+        self._everywhere = everywhere
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        words = (*self._words, args[0])
+        if words[0] not in grammar.MODULES:
+            raise _unknown_command(args[0], list(grammar.MODULES), self._words)
+        if words[0] in grammar.GROUPS and len(words) == 1:
+            return args[0], _Group(words, self._everywhere), args[1:]
+        commands = grammar.load(words[0])
+        if words not in commands:
+            known = [found[-1] for found in commands]
+            raise _unknown_command(args[0], known, self._words)
+        return args[0], _leaf(commands[words], self._everywhere), args[1:]
+
+
+def _leaf(command: grammar.Command, everywhere: dict[str, Any]) -> TyperCommand:
+    own = {option.key() for option in command.options}
+    shared = tuple(option for option in grammar.GLOBALS if option.key() not in own)
+
+    def finish(**values: Any) -> Line:
+        given = values.pop(_REST)
+        assigned = grammar.assign(command, given)
+        if assigned is None:
+            raise Usage(
+                f"`{' '.join(command.words)}` takes {_wanted(command)}; {len(given)} given",
+                hint=f"bunkerctl {' '.join(command.words)} --help",
+            )
+        return Line(
+            words=command.words,
+            command=command,
+            values={**values, **assigned},
+            everywhere=everywhere,
+        )
+
+    return TyperCommand(
+        name=command.words[-1],
+        callback=finish,
+        params=[
+            *_options(command.words, command.options, everywhere, shared=False),
+            *_options(command.words, shared, everywhere, shared=True),
+            TyperArgument(param_decls=[_REST], type=str, nargs=-1),
+        ],
+        add_help_option=False,
+    )
+
+
+def _options(
+    words: tuple[str, ...],
+    options: tuple[grammar.Option, ...],
+    everywhere: dict[str, Any],
+    *,
+    shared: bool,
+) -> list[TyperOption]:
+    def keep(_context: Any, parameter: Any, value: Any) -> Any:
+        if value not in (None, False):
+            everywhere[parameter.name] = value
+            if parameter.name in ("help", "version"):
+                raise _Shortcut(words)
+        return value
+
+    return [
+        TyperOption(
+            param_decls=[option.key(), *option.names],
+            type=bool if option.metavar is None else str,
+            is_flag=option.metavar is None,
+            default=False if option.metavar is None else None,
+            expose_value=not shared,
+            callback=keep if shared else None,
+            is_eager=option.key() in ("help", "version"),
+        )
+        for option in options
+    ]
+
+
+def _wanted(command: grammar.Command) -> str:
+    words = [
+        {"one": "{}", "optional": "[{}]", "many": "[{}...]"}[argument.count].format(
+            argument.metavar
+        )
+        for argument in command.arguments
+    ]
+    return " ".join(words) or "no argument"
+
+
+def _unknown_command(word: str, known: list[str], words: tuple[str, ...]) -> Usage:
+    near = get_close_matches(word, known, 1)
+    path = " ".join(("bunkerctl", *words))
+    return Usage(
+        "unknown command" + (f" below `{path}`" if words else ""),
+        hint=f"did you mean `{path} {near[0]}`?" if near else f"{path} --help",
+    )
+
+
+def _usage(error: typer.TyperException) -> Usage:
+    """Say what is wrong without what was typed: an option's name is ours, if it is near one."""
+    name = getattr(error, "option_name", None)
+    if name is None:
+        return Usage("a command is missing", hint="bunkerctl --help lists the commands")
+    if type(error).__name__ == "NoSuchOption":
+        near = getattr(error, "possibilities", None)
+        return Usage(
+            "unknown option", hint=f"did you mean {sorted(near)[0]}?" if near else "see --help"
+        )
+    return Usage(f"option {name} needs a value, or takes none")

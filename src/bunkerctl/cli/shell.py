@@ -1,0 +1,111 @@
+"""What the caller's shell hands over: streams, environment, clock; and the process made safe."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+
+from bunkerctl.errors import Interrupted, Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType
+    from typing import BinaryIO
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Shell:
+    """The surroundings of one call. `clock` returns Unix seconds."""
+
+    def __init__(
+        self,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        stderr: BinaryIO,
+        environment: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.stdin = stdin
+        self.stdout = stdout
+        self.stderr = stderr
+        self.environment = environment
+        self.clock = clock
+
+    def variable(self, name: str | None) -> str | None:
+        """Return an environment variable; an empty one counts as absent."""
+        value = self.environment.get(name) if name else None
+        return as_utf8(value, "the environment") if value else None
+
+    def attended(self) -> bool:
+        """Tell whether a person is there to be asked."""
+        return self.stdin.isatty() and self.stderr.isatty()
+
+
+def as_utf8(word: str, what: str) -> str:
+    """Return the text of a word that the locale may have decoded otherwise.
+
+    Raises:
+        Usage: its bytes are not UTF-8.
+    """
+    if word.isascii():
+        return word
+    try:
+        return os.fsencode(word).decode("utf-8")
+    except UnicodeError:
+        raise Usage(f"{what} is not UTF-8") from None
+
+
+def as_path(word: str) -> str:
+    """Return UTF-8 text as the path with those bytes, whatever the locale."""
+    return word if word.isascii() else os.fsdecode(word.encode("utf-8"))
+
+
+def prepare() -> bool:
+    """Make the process safe for secrets; return whether there is a standard output to write to.
+
+    Files are made for the owner alone, no core is dumped, and the signals that end a
+    program end it in order.
+    """
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
+            signal.signal(number, _interrupt)
+    writable = _is_open(1)
+    for descriptor in (0, 1, 2):
+        if not _is_open(descriptor):  # else the next file opened would be taken for it
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+    return writable
+
+
+def of_process() -> Shell:
+    """Return the surroundings of this process."""
+    return Shell(
+        stdin=os.fdopen(0, "rb", closefd=False),
+        stdout=os.fdopen(1, "wb", closefd=False),
+        stderr=os.fdopen(2, "wb", buffering=0, closefd=False),
+        environment=os.environ,
+    )
+
+
+def silence(descriptor: int) -> None:
+    """Let whatever is still in a buffer go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # one is enough: the way out must not be cut
+    raise Interrupted(signum)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,347 @@
+"""`user add`, `get`, `update`, `list`, `forget`, `import`, `hold` and `release`."""
+
+from __future__ import annotations
+
+import collections
+
+from bunkerctl import (
+    erasure,
+    errors,
+    files,
+    holds,
+    identities,
+    imports,
+    jsontext,
+    patches,
+    times,
+    users,
+)
+from bunkerctl.cli import answers, output
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.cli.shell import as_path
+from bunkerctl.model import EXPSTATUSES, Identity, Tombstone, User
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, BinaryIO
+
+ID = argument("identity", "ID", "token:UUID, email:…, phone:…, login:… or custom:…")
+IDS = argument("identity", "ID", "whose; `-` reads one a line from standard input")
+FIELDS = argument("fields", "FIELD=TEXT|FIELD:=JSON", "a field and its value", "many")
+CONFIRM_LENGTH = 8
+
+
+@command("user add", option("--data", "FILE", "the record (JSON); `-` is standard input"), FIELDS)
+def add(call: Call, data: str | None, fields: tuple[str, ...]) -> None:
+    """Add a person, and print the new token.
+
+    The record is a JSON object with at least one of the keys email, phone, login and custom.
+    Without arguments it is read from standard input. Prefer that: arguments show in `ps` and in
+    the shell's history. It is stored as given; identities are normalised for looking up alone.
+
+    Answer: token, created_at, updated_at, version, identities, data, expstatus, exptime, due_at,
+    held, changed.
+
+    Examples:
+      echo '{"email":"ann@example.com","age":41}' | bunkerctl user add
+      bunkerctl user add --data ann.json --json
+      bunkerctl user add login=ann newsletter:=true
+    """
+    record = _document(call, data, fields, "the record")
+    region = call.region()
+    users.check_record(record, region)
+    user = users.add(call.vault(), record, region)
+    if call.output.form in ("plain", "table"):
+        call.line(user.token)
+    else:
+        call.show({**answers.user(user, call.now()), "changed": True})
+
+
+@command("user get", option("--field", "NAME", "print the value of one field"), IDS)
+def get(call: Call, field: str | None, identity: str) -> None:
+    """Show a person's record. Each read is an audit event, written before anything is shown.
+
+    --field prints one value of the record: raw, unless standard output is a terminal.
+
+    Answer: token, created_at, updated_at, version, identities, data, expstatus, exptime, due_at,
+    held.
+
+    Examples:
+      bunkerctl user get email:ann@example.com
+      bunkerctl user get ann@example.com --field age
+      cut -f1 tokens.tsv | bunkerctl user get - -o jsonl
+    """
+
+    def answer(found: Identity) -> answers.Answer:
+        user = users.get(call.vault(), found, field)
+        if field is None:
+            return answers.user(user, call.now())
+        return {"token": user.token, "field": field, "value": user.data[field]}
+
+    if field is None or identity == "-":
+        columns = answers.USER if field is None else ("token", "field", "value")
+        call.people(identity, answer, columns)
+        return
+    value = answer(call.identity(identity))["value"]
+    if call.output.form in ("json", "jsonl"):
+        call.output.text(jsontext.escaped(jsontext.dumps(value)) + "\n")
+    elif isinstance(value, str) and not call.output.terminal:
+        call.output.text(value + "\n")
+    else:
+        call.output.text(output.cell(value) + "\n")
+
+
+@command(
+    "user update",
+    option("--data", "FILE", "the patch (JSON); `-` is standard input"),
+    option("--if-version", "N", "only if the record has this version, else exit 5"),
+    ID,
+    FIELDS,
+)
+def update(
+    call: Call, data: str | None, if_version: str | None, identity: str, fields: tuple[str, ...]
+) -> None:
+    """Change a person's record, wholly or not at all.
+
+    A patch that is an object is a JSON Merge Patch (RFC 7396: null removes a field), an array is a
+    JSON Patch (RFC 6902). FIELD=TEXT and FIELD:=JSON make a merge patch. Without any, the patch is
+    read from standard input.
+
+    Answer: as `user add`; changed is false if the record was like that already.
+
+    Examples:
+      bunkerctl user update login:ann newsletter:=false
+      echo '{"phone":null}' | bunkerctl user update login:ann --if-version 2
+    """
+    whose = call.identity(identity)
+    version = call.count("--if-version", if_version)
+    patch = _document(call, data, fields, "the patch")
+    patches.check(patch)
+    user, changed = users.update(call.vault(), whose, patch, call.region(), version)
+    call.show({**answers.user(user, call.now()), "changed": changed})
+
+
+@command(
+    "user list",
+    option("--expstatus", "S", "none, wait, retain or expired"),
+    option("--created-before", "D", "created before this date, or before that long ago"),
+    option("--updated-before", "D", "updated before this date, or before that long ago"),
+    option("--held", None, "under a legal hold"),
+    option("--limit", "N", "at most N"),
+    option("--after", "TOKEN", "only tokens behind this one: the last of the previous page"),
+    option("--reveal", None, "show personal values; an audit event for each person"),
+)
+def list_(
+    call: Call,
+    expstatus: str | None,
+    created_before: str | None,
+    updated_before: str | None,
+    held: bool,
+    limit: str | None,
+    after: str | None,
+    reveal: bool,
+) -> None:
+    """List people in the order of their tokens, personal values masked.
+
+    Answer: a list of token, created_at, updated_at, version, identities, data, expstatus, exptime,
+    due_at, held.
+
+    Examples:
+      bunkerctl user list --expstatus wait
+      bunkerctl user list --updated-before 2y -o jsonl
+    """
+    if expstatus is not None and expstatus not in EXPSTATUSES:
+        raise errors.Usage(f"--expstatus must be one of {', '.join(EXPSTATUSES)}")
+    wanted = users.Listing(
+        expstatus=expstatus,
+        created_before=call.moment(created_before),
+        updated_before=call.moment(updated_before),
+        held=held,
+        after=None if after is None else _token(after),
+        limit=call.count("--limit", limit),
+    )
+    vault = call.vault()
+    now = call.now()
+    found = users.listing(vault, wanted, reveal=reveal)
+    call.show_list((answers.user(user, now, masked=not reveal) for user in found), answers.USER)
+
+
+@command("user forget", IDS)
+def forget(call: Call, identity: str) -> None:
+    """Erase a person for good: record, identities, expiration, holds.
+
+    What remains is a tombstone: token, times, reason, counts. On a terminal the first 8 characters
+    of the token must be typed; elsewhere --yes is needed. A legal hold bars it (exit 5). By token
+    it can be repeated; by another identity an erased person is not found.
+
+    Answer: token, erased_at, reason, erased (counts by class), event, changed.
+
+    Examples:
+      bunkerctl user forget email:ann@example.com
+      bunkerctl user forget - --yes < tokens
+    """
+    residues: list[errors.Residue] = []
+
+    def answer(found: Identity) -> answers.Answer:
+        vault = call.vault()
+        if not call.flag("yes"):
+            confirm(call, users.forgettable(vault, found), "user.forget")
+        return erased(users.forget(vault, found), residues)
+
+    if identity == "-" and not call.flag("yes"):
+        raise errors.Declined("erasing a list needs --yes: nothing was erased")
+    call.people(identity, answer, answers.ERASED)
+    for residue in residues:
+        raise residue
+
+
+@command(
+    "user import",
+    option("--format", "FORM", "jsonl"),
+    option("--on-conflict", "WHAT", "error, skip or update, when an identity is taken"),
+    option("--rejects", "FILE", "put the rejected lines there, to be mended and run again"),
+    option("--dry-run", None, "report what would be done, and do nothing"),
+    argument("file", "FILE", "JSON lines; `-` is standard input"),
+)
+def import_(
+    call: Call,
+    format: str | None,
+    on_conflict: str | None,
+    rejects: str | None,
+    dry_run: bool,
+    file: str,
+) -> None:
+    """Add many people, a JSON object a line.
+
+    A line is a record, or what `export --all` wrote: then the token is kept if it is free, and
+    the person goes on waiting, staying or being held. A bad line is rejected alone: the good ones
+    are in, and the exit code is 3. --on-conflict update merges a line into the person it is about.
+
+    Answer: read, added, updated, skipped, rejected.
+
+    Examples:
+      bunkerctl user import people.jsonl --dry-run
+      bunkerctl user import people.jsonl --rejects bad.jsonl
+    """
+    if format not in (None, "jsonl"):
+        raise errors.Usage("--format must be jsonl")
+    policy = on_conflict or "error"
+    if policy not in imports.POLICIES:
+        raise errors.Usage(f"--on-conflict must be one of {', '.join(imports.POLICIES)}")
+    options = imports.Options(on_conflict=policy, region=call.region(), dry_run=dry_run)
+    tally = imports.Tally()
+    lines = files.lines(_source(call, file), jsontext.MAX_BYTES)
+    rejected = _told(call, imports.run(call.vault(), lines, options, tally))
+    kept = (one.raw + b"\n" for one in rejected if one.raw is not None)
+    if rejects is None:
+        collections.deque(kept, maxlen=0)
+    else:
+        files.write(as_path(rejects), kept, force=False)
+    call.show(tally.counts())
+    if tally.rejected:
+        raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
+
+
+@command(
+    "user hold",
+    option("--reason", "TEXT", "why the data must be kept; it is erased with the person"),
+    option("--until", "DATE", "when the hold lapses by itself"),
+    ID,
+)
+def hold(call: Call, reason: str | None, until: str | None, identity: str) -> None:
+    """Put a person under a legal hold: nothing erases it until it is released or lapses.
+
+    Answer: as `user get`, and hold (reason, since, until, by), changed.
+
+    Examples:
+      bunkerctl user hold login:ann --reason "court case" --until 2027-06-30
+    """
+    why = reason or call.take("reason")
+    if not why:
+        raise errors.Usage("a hold needs --reason")
+    ends = None if until is None else times.parse_date(until)
+    if ends is not None and ends <= call.now():
+        raise errors.Invalid("--until must lie ahead")
+    user, changed = holds.hold(call.vault(), call.identity(identity), why, ends)
+    _show_hold(call, user, changed)
+
+
+@command("user release", ID)
+def release(call: Call, identity: str) -> None:
+    """Lift a legal hold.
+
+    Answer: as `user get`, and hold (null), changed.
+
+    Examples:
+      bunkerctl user release login:ann
+    """
+    whose = call.identity(identity)
+    _show_hold(call, *holds.release(call.vault(), whose))
+
+
+def confirm(call: Call, found: User | Tombstone, action: str) -> None:
+    """Let a person confirm an erasure; raise Declined, as an event, if it is not confirmed."""
+    if isinstance(found, Tombstone):
+        return
+    question = f"Erase {found.token} for good? Type the first {CONFIRM_LENGTH} characters"
+    if not call.confirmed(question, found.token[:CONFIRM_LENGTH]):
+        declined = errors.Declined(
+            "not confirmed: nothing was erased",
+            hint="without a terminal, pass --yes",
+            token=found.token,
+        )
+        raise call.vault().refused(action, declined)
+
+
+def erased(done: erasure.Erased, residues: list[errors.Residue]) -> answers.Answer:
+    """Return the answer to an erasure; what is left to scrub goes to `residues`."""
+    if done.residue is not None:
+        residues.append(done.residue)
+    return answers.erased(done.tombstone, done.changed)
+
+
+def _show_hold(call: Call, user: User, changed: bool) -> None:
+    now = call.now()
+    call.show({**answers.user(user, now), "hold": answers.hold(user, now), "changed": changed})
+
+
+def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) -> Any:
+    """Return the JSON that the arguments, a file or standard input give."""
+    if fields and data is not None:
+        raise errors.Usage(f"{what} is given by --data and by fields: choose one")
+    if not fields:
+        return jsontext.loads(call.read(data or "-", jsontext.MAX_BYTES), what)
+    document: dict[str, Any] = {}
+    for position, field in enumerate(fields, 1):
+        name, mark, text = field.partition("=")
+        if not mark or name in ("", ":"):
+            raise errors.Usage(f"field {position} is not FIELD=TEXT or FIELD:=JSON")
+        is_json = name.endswith(":")
+        name = name.removesuffix(":")
+        if name in document:
+            raise errors.Usage(f"field {position} is given twice")
+        document[name] = (
+            jsontext.loads(text.encode(), f"the value of field {position}") if is_json else text
+        )
+    return document
+
+
+def _source(call: Call, path: str) -> BinaryIO:
+    if path == "-":
+        return call.stdin()
+    try:
+        return open(as_path(path), "rb")
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
+
+
+def _token(text: str) -> str:
+    return identities.parse_uuid(text.removeprefix("token:"), "--after")
+
+
+def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports.Rejection]:
+    for one in rejected:
+        output.tell(call.shell.stderr, f"error: line {one.line}: {one.error.message}")
+        yield one

@@ -1,0 +1,208 @@
+"""Settings: a TOML file of the user's over one of the system's, over the defaults.
+
+The settings are the table below; a key that is not in it is an error.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bunkerctl import files, times
+from bunkerctl.errors import InputOutput, Invalid
+from bunkerctl.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+SYSTEM_FILE = "/etc/bunkerctl/config.toml"
+MAX_BYTES = 1024 * 1024
+FORMS = ("table", "plain", "json", "jsonl", "csv")
+COLORS = ("auto", "always", "never")
+
+
+class Setting(Value):
+    """One setting: `check` takes its text and raises Invalid; `default` is text or None."""
+
+    check: Callable[[str], object]
+    default: str | None
+    help: str
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise Invalid("it is empty")
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in choices:
+            raise Invalid(f"it must be one of {', '.join(choices)}")
+        return value
+
+    return check
+
+
+def _base(value: str) -> str:
+    scheme, mark, rest = value.partition("://")
+    if scheme not in ("http", "https") or not mark or not rest or set(value) & set(" ?#\n\t"):
+        raise Invalid("it must be an http(s) address without query", hint="https://example.com")
+    return value.rstrip("/")
+
+
+def _region(value: str) -> str:
+    if not (len(value) == 2 and value.isascii() and value.isalpha() and value.isupper()):
+        raise Invalid("it must be two capitals, as in ISO 3166", hint="for example US or DE")
+    return value
+
+
+def _wait(value: str) -> times.Duration:
+    return times.parse_duration(value, zero=True)
+
+
+SETTINGS: dict[str, Setting] = {
+    "vault": Setting(check=_text, default=None, help="directory of the vault"),
+    "output": Setting(check=_one_of(*FORMS), default=None, help="form of the result"),
+    "color": Setting(check=_one_of(*COLORS), default="auto", help="when to use colour"),
+    "actor": Setting(check=_text, default=None, help="who acts, for the audit trail"),
+    "lock_wait": Setting(check=_wait, default="10s", help="how long to wait for another writer"),
+    "key.file": Setting(check=_text, default=None, help="file with the master key"),
+    "key.command": Setting(check=_text, default=None, help="command that prints the master key"),
+    "exp.grace": Setting(
+        check=times.parse_duration, default="30d", help="time from `exp start` to the erasure"
+    ),
+    "exp.max": Setting(
+        check=times.parse_duration, default=None, help="longest time that `exp start` accepts"
+    ),
+    "exp.overdue_after": Setting(
+        check=times.parse_duration, default="26h", help="due for longer than this is overdue"
+    ),
+    "links.base": Setting(check=_base, default=None, help="address that the links begin with"),
+    "phone.region": Setting(
+        check=_region, default=None, help="region of phone numbers without a country code"
+    ),
+}
+
+
+class Config:
+    """The settings of the files that were found, each with the file it comes from."""
+
+    def __init__(self, found: dict[str, tuple[str, str]], path: str) -> None:
+        self._found = found
+        self.path = path
+        """The file that `config set` writes."""
+
+    def get(self, name: str) -> str | None:
+        """Return a setting's text, or its default, or None."""
+        return self._found[name][0] if name in self._found else SETTINGS[name].default
+
+    def source(self, name: str) -> str:
+        return self._found[name][1] if name in self._found else "default"
+
+    def duration(self, name: str) -> times.Duration | None:
+        """Return a duration that is set or has a default, else None."""
+        text = self.get(name)
+        return None if text is None else times.parse_duration(text, zero=True)
+
+
+def load(named: str | None, environment: Mapping[str, str]) -> Config:
+    """Read the file named by the caller alone, or else the user's over the system's.
+
+    Raises:
+        Invalid: malformed TOML, an unknown key, a value that a setting does not take.
+        InputOutput: a named file that is not there, or one that cannot be read.
+    """
+    if named is not None:
+        return Config(_read(named), named)
+    user = user_file(environment)
+    found: dict[str, tuple[str, str]] = {}
+    for path in (SYSTEM_FILE, user):
+        if path and os.path.exists(path):
+            found |= _read(path)
+    return Config(found, user or SYSTEM_FILE)
+
+
+def user_file(environment: Mapping[str, str]) -> str | None:
+    """Return where the user's settings are kept (XDG Base Directory), None without a home."""
+    home = environment.get("HOME")
+    base = environment.get("XDG_CONFIG_HOME") or (home and os.path.join(home, ".config"))
+    return os.path.join(base, "bunkerctl", "config.toml") if base else None
+
+
+def put(path: str, name: str, text: str) -> bool:
+    """Write one setting into a file, made if need be; return whether it changed anything.
+
+    Comments in the file are lost: TOML writers do not keep them.
+
+    Raises:
+        Invalid: an unknown name, or a value that the setting does not take.
+    """
+    import tomli_w
+
+    check(name, text)
+    tree = _parse(path) if os.path.exists(path) else {}
+    *tables, key = name.split(".")
+    table = tree
+    for part in tables:
+        table = table.setdefault(part, {})
+    if table.get(key) == text:
+        return False
+    table[key] = text
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise files.explain(error, "write", path) from error
+    files.write(path, [tomli_w.dumps(tree).encode()], force=True)
+    return True
+
+
+def check(name: str, text: str) -> None:
+    """Raise Invalid unless this is a setting and it takes this value."""
+    if name not in SETTINGS:
+        raise Invalid("no such setting", hint="`bunkerctl config show` lists them")
+    try:
+        SETTINGS[name].check(text)
+    except Invalid as error:
+        raise Invalid(f"bad value for {name}: {error.message}", hint=error.hint) from None
+
+
+def _read(path: str) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for name, value in _flat(_parse(path), ""):
+        if name not in SETTINGS:
+            raise Invalid(f"{path}: unknown setting {name}")
+        if not isinstance(value, str):
+            raise Invalid(f"{path}: {name} must be a string")
+        try:
+            check(name, value)
+        except Invalid as error:
+            raise Invalid(f"{path}: {error.message}", hint=error.hint) from None
+        found[name] = (value, path)
+    return found
+
+
+def _parse(path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        content = files.read(path, MAX_BYTES)
+        return tomllib.loads(content.decode("utf-8"))
+    except InputOutput as error:
+        raise InputOutput(error.message, hint="--config names a file that must exist") from error
+    except UnicodeDecodeError:
+        raise Invalid(f"{path}: not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        where = str(error).rpartition("(")[2].rstrip(")")  # "at line 3, column 5", no content
+        raise Invalid(f"{path}: malformed TOML ({where})") from None
+
+
+def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        if isinstance(value, dict) and f"{prefix}{key}" not in SETTINGS:
+            flat += _flat(value, f"{prefix}{key}.") or [(f"{prefix}{key}", value)]
+        else:
+            flat.append((f"{prefix}{key}", value))
+    return flat

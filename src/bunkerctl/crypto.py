@@ -1,0 +1,56 @@
+"""All keyed primitives, in one place.
+
+The master key M is 32 random bytes. Everything else is derived from it with HKDF-SHA256
+(RFC 5869), with the vault's UUID as salt.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+KEY_BYTES = 32
+SALT_BYTES = 16
+
+
+def new_master_key() -> bytes:
+    """Return 32 random bytes from the operating system."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def random_bytes(count: int) -> bytes:
+    return secrets.token_bytes(count)
+
+
+def database_key(master: bytes, vault_id: bytes) -> bytes:
+    """Return the raw 256-bit key of the SQLCipher file."""
+    return hkdf(master, vault_id, b"bunkerctl/1/db")
+
+
+def key_id(master: bytes, vault_id: bytes) -> str:
+    """Return 16 hexadecimal digits that tell one master key from another, and nothing of it."""
+    return hkdf(master, vault_id, b"bunkerctl/1/kcv")[:8].hex()
+
+
+def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
+    """Return 32 bytes of HKDF-SHA256 (RFC 5869): one output block, so two HMAC calls."""
+    return hmac.digest(hmac.digest(salt, key, "sha256"), info + b"\x01", "sha256")
+
+
+def identity_tag(index_key: bytes, kind: str, value: str) -> int:
+    """Return the 64-bit signed integer under which an identity is indexed.
+
+    It is keyed inside the vault, so a stale copy of it says nothing without the vault.
+    Two identities may share one: whoever looks up compares the identity itself.
+    """
+    digest = hmac.digest(index_key, f"{kind}\0{value}".encode(), "sha256")
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def commitment(salt: bytes, record: bytes) -> str:
+    """Return HMAC-SHA256 of a stored record under its salt (hex), for the audit trail.
+
+    The salt is new with each version and is destroyed with it: then nobody can test a
+    guess of what the record said.
+    """
+    return hmac.digest(salt, record, "sha256").hex()

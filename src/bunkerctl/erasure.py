@@ -1,0 +1,112 @@
+"""Erasure: the one act that destroys, and what must follow before it may be called done.
+
+`user forget`, `exp delete` and `exp sweep` all come here.
+"""
+
+from __future__ import annotations
+
+from bunkerctl import errors, files, ledger
+from bunkerctl.model import Tombstone, User, Value
+from bunkerctl.store import registry, state, tombstones
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.vault import Transaction, Vault
+
+
+def erase(tx: Transaction, user: User, *, action: str, reason: str) -> Tombstone:
+    """Destroy all that is personal of a user, within a transaction, and leave a tombstone.
+
+    `reason` is `request`, `link`, `sweep` or `restore`. The bytes are gone from the disk
+    only after `scrub`: call it once the transaction is committed.
+
+    Raises:
+        Held: a legal hold bars it.
+    """
+    check_not_held(user, tx.now)
+    counts = registry.clear(tx.db, user.id, tx.vault.tags(user.identities))
+    tombstone = Tombstone(
+        token=user.token,
+        exptoken=user.expiration.exptoken if user.expiration else None,
+        created_at=user.created_at,
+        erased_at=tx.now,
+        reason=reason,
+        counts=counts,
+        event=tx.event(action, token=user.token, counts=counts),
+    )
+    tombstones.put(tx.db, tombstone)
+    state.add_erased(tx.db, tombstone.event)
+    return tombstone
+
+
+def check_not_held(user: User, now: int) -> None:
+    """Raise Held if a legal hold bars the erasure."""
+    if user.held(now):
+        raise errors.Held(
+            f"a legal hold bars the erasure of {user.token}",
+            hint="`bunkerctl user release` lifts it",
+            token=user.token,
+        )
+
+
+def scrub(vault: Vault, wait: float) -> None:
+    """Make committed erasures final: nothing in the WAL, all synced, the ledger written.
+
+    Without the sync of the emptied WAL a power cut can bring its bytes back. `wait` is how
+    many seconds a reader may bar it.
+
+    Raises:
+        Residue: a reader keeps old pages alive, or the ledger could not be written. The
+            erasure stands, and the next command tries again.
+    """
+    newest = state.totals(vault.db).unscrubbed
+    if not newest:
+        return
+    clean = vault.db.truncate_wal(wait)
+    try:
+        files.sync(vault.db.path + "-wal")
+        files.sync_directory(vault.directory)
+        ledger.catch_up(vault, wait)
+    except (OSError, errors.InputOutput, errors.Busy) as error:
+        raise errors.Residue(
+            "erased, but the erasure ledger could not be written",
+            hint="mend that: the next command finishes it",
+        ) from error
+    if not clean:
+        raise errors.Residue(
+            "erased, but a reader keeps old pages alive",
+            hint="the next command after that reader ends finishes the scrubbing",
+        )
+    with vault.transaction() as tx:
+        state.set_scrubbed(tx.db, newest)
+
+
+def resume(vault: Vault) -> None:
+    """Finish, without waiting, what an earlier command left unscrubbed."""
+    try:
+        scrub(vault, 0.0)
+    except (errors.Residue, errors.Busy):
+        return
+    finally:
+        vault.saved = False  # that was not this command's change
+
+
+class Erased(Value):
+    """The answer to a request to erase; `residue` is set if the scrubbing is not finished."""
+
+    tombstone: Tombstone
+    changed: bool
+    residue: errors.Residue | None
+
+
+def finish(vault: Vault, tombstone: Tombstone) -> Erased:
+    """Scrub after the erasure of one person, waiting for readers as long as for writers."""
+    try:
+        scrub(vault, vault.lock_wait)
+    except errors.Residue as residue:
+        return Erased(tombstone=tombstone, changed=True, residue=residue)
+    return Erased(tombstone=tombstone, changed=True, residue=None)
+
+
+def already(tombstone: Tombstone) -> Erased:
+    return Erased(tombstone=tombstone, changed=False, residue=None)

@@ -1,0 +1,164 @@
+"""Expirations: the plan to erase a person, and the person's answer to it."""
+
+from __future__ import annotations
+
+import uuid
+
+from bunkerctl import erasure, errors, users
+from bunkerctl.model import TRANSITIONS, Expiration, Identity, Tombstone, User
+from bunkerctl.store import expirations as store
+from bunkerctl.store import tombstones
+from bunkerctl.store import users as people
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bunkerctl.vault import Transaction, Vault
+
+PAGE = 500
+
+
+def start(
+    vault: Vault, identity: Identity, due_at: int, *, restart: bool = False
+) -> tuple[User, bool]:
+    """Let a person wait for erasure at `due_at` (Unix seconds); return it and whether that is new.
+
+    Who waits already keeps the standing date and exptoken, unless `restart` is true.
+
+    Raises:
+        Conflict: the person is erased.
+    """
+    with vault.transaction() as tx, tx.attempt("exp.start"):
+        user = _living(tx, identity, "start")
+        new = restart or not user.waiting()
+        if new:
+            expiration = Expiration(
+                exptoken=str(uuid.uuid4()), status="wait", started_at=tx.now, due_at=due_at
+            )
+            store.put(tx.db, user.id, expiration)
+        return _recorded(tx, user, "exp.start", new), new
+
+
+def status(vault: Vault, identity: Identity) -> User | Tombstone:
+    """Return how a person stands; an erased one is found by token."""
+    with vault.transaction() as tx, tx.attempt("exp.status"):
+        found = users.find_or_tombstone(vault, identity)
+        tx.event("exp.status", token=found.token)
+        return found
+
+
+def cancel(vault: Vault, identity: Identity) -> tuple[User, bool]:
+    """Take an expiration back, decided or not; return the person and whether there was one.
+
+    Raises:
+        Conflict: the person is erased.
+    """
+    with vault.transaction() as tx, tx.attempt("exp.cancel"):
+        user = _living(tx, identity, "cancel")
+        changed = user.expstatus() != "none"
+        if changed:
+            _put_status(tx, user, "none")
+        return _recorded(tx, user, "exp.cancel", changed), changed
+
+
+def retain(vault: Vault, exptoken: str) -> tuple[User, bool]:
+    """Keep a person who asked to be kept, overdue or not; twice is once.
+
+    Raises:
+        NotFound: no such exptoken, or a replaced one.
+        Conflict: cancelled, or erased.
+    """
+    with vault.transaction() as tx, tx.attempt("exp.retain"):
+        found = _by_exptoken(tx, exptoken, "retain")
+        if isinstance(found, Tombstone):
+            raise _refusal("expired", "retain", found.token)
+        changed = found.waiting()
+        if changed:
+            _put_status(tx, found, "retain")
+        return _recorded(tx, found, "exp.retain", changed), changed
+
+
+def deletable(vault: Vault, exptoken: str) -> User | Tombstone:
+    """Return whom `delete` would erase, or has erased, so that it can be confirmed."""
+    with vault.transaction() as tx, tx.attempt("exp.delete"):
+        found = _by_exptoken(tx, exptoken, "delete")
+        if isinstance(found, User):
+            erasure.check_not_held(found, tx.now)
+        return found
+
+
+def delete(vault: Vault, exptoken: str) -> erasure.Erased:
+    """Erase a person who waits and asked to be gone now; twice is once.
+
+    Raises:
+        NotFound: no such exptoken, or a replaced one.
+        Conflict: kept, or cancelled.
+        Held: a legal hold bars it.
+    """
+    with vault.transaction() as tx, tx.attempt("exp.delete"):
+        found = _by_exptoken(tx, exptoken, "delete")
+        if isinstance(found, Tombstone):
+            tx.event("exp.delete", token=found.token, counts={})
+            return erasure.already(found)
+        tombstone = erasure.erase(tx, found, action="exp.delete", reason="link")
+    return erasure.finish(vault, tombstone)
+
+
+def waiting(vault: Vault, until: int | None, limit: int | None) -> Iterator[User]:
+    """Yield who waits, soonest due first; `until` leaves out who is due later than that."""
+    with vault.transaction() as tx:
+        tx.event("exp.list")
+    left, after = limit, None
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        with vault.reading():
+            page = store.waiting(vault.db, until, after, size)
+            found = [people.by_id(vault.db, user_id) for _, user_id in page]
+        yield from (user for user in found if user is not None)
+        if len(page) < size:
+            return
+        after = page[-1]
+        left = left and left - len(page)
+
+
+def _living(tx: Transaction, identity: Identity, event: str) -> User:
+    found = users.find_or_tombstone(tx.vault, identity)
+    if isinstance(found, Tombstone):
+        raise _refusal("expired", event, found.token)
+    return found
+
+
+def _by_exptoken(tx: Transaction, exptoken: str, event: str) -> User | Tombstone:
+    """Return whom an exptoken belongs to, if that person's state allows the event."""
+    user_id = store.user_of(tx.db, exptoken)
+    if user_id is None:
+        tombstone = tombstones.by_exptoken(tx.db, exptoken)
+        if tombstone is None:
+            raise errors.NotFound(
+                "no such exptoken", hint="a restarted expiration has a new one: see `exp status`"
+            )
+        return tombstone
+    user = users.reread(tx, user_id)
+    if TRANSITIONS[user.expstatus(), event] is None:
+        raise _refusal(user.expstatus(), event, user.token)
+    return user
+
+
+def _put_status(tx: Transaction, user: User, status: str) -> None:
+    if user.expiration is not None:
+        store.put(tx.db, user.id, user.expiration.with_(status=status))
+
+
+def _recorded(tx: Transaction, user: User, action: str, changed: bool) -> User:
+    tx.event(action, token=user.token, fields=["expstatus"] if changed else [])
+    return users.reread(tx, user.id)
+
+
+def _refusal(expstatus: str, event: str, token: str) -> errors.Conflict:
+    why = {
+        "none": "its expiration was cancelled",
+        "retain": "it chose to be kept",
+        "expired": "it is erased",
+    }[expstatus]
+    return errors.Conflict(f"cannot {event} {token}: {why}", token=token)

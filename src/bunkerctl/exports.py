@@ -1,0 +1,28 @@
+"""Exports: everything held about one person, for that person (GDPR Art. 15 and 20)."""
+
+from __future__ import annotations
+
+from bunkerctl import audit, users
+from bunkerctl.model import Identity, User, Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.vault import Vault
+
+
+class Person(Value):
+    """A user, and every audit event about it, this export's too; `at` is Unix seconds."""
+
+    vault_id: str
+    at: int
+    user: User
+    events: list[audit.Event]
+
+
+def person(vault: Vault, identity: Identity) -> Person:
+    """Return everything held about a person; the export is an audit event first."""
+    with vault.transaction() as tx, tx.attempt("export.user"):
+        user = users.find(vault, identity)
+        tx.event("export.user", token=user.token)
+        events = audit.of_token(vault.db, user.token)
+        return Person(vault_id=vault.header.vault_id, at=tx.now, user=user, events=events)

@@ -1,0 +1,177 @@
+"""Identities: telling their kind, and bringing each into the one form that is looked up.
+
+Normalisation touches what is indexed, never the record. Normalising twice is once.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from bunkerctl.errors import Invalid
+from bunkerctl.jsontext import Json
+from bunkerctl.model import IDENTITY_KINDS, Identity
+
+EMAIL_MAX_BYTES = 320
+PHONE_MAX_CHARS = 64
+_PHONE_PUNCTUATION = frozenset(" .-()")
+_DIGITS = frozenset("0123456789")
+_ATOM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-")
+_LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+
+
+def parse(text: str, region: str | None) -> Identity:
+    """Read an ID argument: `KIND:VALUE`, or a bare value whose form tells its kind.
+
+    Raises:
+        Invalid: the value has not the form of its kind.
+    """
+    kind, colon, value = text.partition(":")
+    if not colon or kind not in ("token", *IDENTITY_KINDS):
+        kind, value = _kind_of(text), text
+    if kind == "token":
+        return Identity(kind=kind, value=parse_uuid(value, "the token"))
+    return Identity(kind=kind, value=normalise(kind, value, region))
+
+
+def parse_uuid(text: str, what: str) -> str:
+    """Return a UUID in lower case; raise Invalid for anything but 8-4-4-4-12 hexadecimal."""
+    if not is_uuid(text):
+        raise Invalid(f"{what} is not a UUID")
+    return text.lower()
+
+
+def is_uuid(text: str) -> bool:
+    return (
+        len(text) == 36
+        and all(text[at] == "-" for at in (8, 13, 18, 23))
+        and all(c in "0123456789abcdefABCDEF" for part in text.split("-") for c in part)
+        and text.count("-") == 4
+    )
+
+
+def of_record(record: dict[str, Json], region: str | None) -> dict[str, str]:
+    """Return the normalised identities of a record, by kind.
+
+    Raises:
+        Invalid: none at all, or one of a wrong type or form.
+    """
+    found: dict[str, str] = {}
+    for kind in IDENTITY_KINDS:
+        value = record.get(kind)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise Invalid(f"`{kind}` must be a string, an integer or null")
+        found[kind] = normalise(kind, str(value), region)
+    if not found:
+        raise Invalid(
+            "a record needs at least one identity",
+            hint=f"one of the root-level keys {', '.join(IDENTITY_KINDS)}",
+        )
+    return found
+
+
+def normalise(kind: str, value: str, region: str | None = None) -> str:
+    """Return the one form in which an identity is indexed and looked up.
+
+    email: trimmed, NFC, lower case; phone: E.164; login and custom: trimmed, NFC.
+
+    Raises:
+        Invalid: not the form of its kind, empty, or with control characters.
+    """
+    if any(unicodedata.category(char) == "Cc" for char in value):
+        raise Invalid(f"the {kind} has control characters")
+    value = value.strip()
+    if not value:
+        raise Invalid(f"the {kind} is empty")
+    if kind == "email":
+        return _email(value)
+    if kind == "phone":
+        return _phone(value, region)
+    return unicodedata.normalize("NFC", value)
+
+
+def is_plain_address(address: str) -> bool:
+    """Tell, for ASCII alone, that this is an address beyond doubt.
+
+    True means that email-validator accepts it too (a property test proves it); False
+    means no more than: ask the library.
+    """
+    local, at, domain = address.partition("@")
+    labels = domain.split(".")
+    return (
+        bool(at)
+        and len(address) <= 200
+        and len(local) <= 64
+        and all(atom and _ATOM.issuperset(atom) for atom in local.split("."))
+        and len(labels) >= 2
+        and all(_is_plain_label(label) for label in labels)
+        and labels[-1].isalpha()
+    )
+
+
+def _is_plain_label(label: str) -> bool:
+    return (
+        0 < len(label) <= 63
+        and _LABEL.issuperset(label)
+        and label[0] != "-"
+        and label[-1] != "-"
+        and label[2:4] != "--"
+    )
+
+
+def _kind_of(text: str) -> str:
+    if is_uuid(text):
+        return "token"
+    if "@" in text:
+        return "email"
+    if text[:1] == "+" and _looks_like_phone(text):
+        return "phone"
+    return "login"
+
+
+def _looks_like_phone(text: str) -> bool:
+    body = text.removeprefix("+")
+    return bool(body) and all(c in _DIGITS or c in _PHONE_PUNCTUATION for c in body)
+
+
+def _email(value: str) -> str:
+    if len(value.encode("utf-8", "surrogatepass")) > EMAIL_MAX_BYTES:
+        raise Invalid(f"the email is over {EMAIL_MAX_BYTES} bytes")
+    # Lower-casing can leave the composed form, so it is composed again.
+    normal = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
+    if not is_plain_address(normal):
+        _ask_email_validator(normal)
+    return normal
+
+
+def _ask_email_validator(address: str) -> None:
+    import email_validator
+
+    # Internal names (john@corp.local) are addresses too; a domain still needs a dot.
+    email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
+    try:
+        email_validator.validate_email(address, check_deliverability=False)
+    except email_validator.EmailNotValidError:
+        raise Invalid("the email has not the form of an address") from None
+
+
+def _phone(value: str, region: str | None) -> str:
+    if len(value) > PHONE_MAX_CHARS or not _looks_like_phone(value):
+        raise Invalid("the phone has not the form of a number", hint="write it like +14155550123")
+    if not value.startswith("+") and region is None:
+        raise Invalid(
+            "the phone has no country code, and no phone.region is configured",
+            hint="write it like +14155550123, or `bunkerctl config set phone.region US`",
+        )
+    import phonenumbers
+
+    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
+        raise Invalid("phone.region is not a region that has phone numbers")
+    try:
+        number = phonenumbers.parse(value, region)
+    except phonenumbers.NumberParseException:
+        raise Invalid("the phone is not a valid number") from None
+    if number.extension or not phonenumbers.is_valid_number(number):
+        raise Invalid("the phone is not a valid number")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

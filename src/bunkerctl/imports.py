@@ -1,0 +1,211 @@
+"""Imports: many people from JSON lines, each line on its own."""
+
+from __future__ import annotations
+
+import uuid
+
+from bunkerctl import errors, identities, jsontext, patches, times, users
+from bunkerctl.model import Expiration, Hold, User, Value
+from bunkerctl.store import expirations, holds, tombstones
+from bunkerctl.store import users as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from bunkerctl.vault import Transaction, Vault
+
+SCHEMA = "bunkerctl.user/1"
+POLICIES = ("error", "skip", "update")
+BATCH_LINES = 500
+BATCH_BYTES = 1 << 20
+HELD_ELSEWHERE = "held in the vault that it was exported from"
+
+
+class Options(Value):
+    """How to import: `on_conflict` is one of POLICIES."""
+
+    on_conflict: str
+    region: str | None
+    dry_run: bool
+
+
+class Tally:
+    """How many lines were read, and what became of them."""
+
+    def __init__(self) -> None:
+        self.read = self.added = self.updated = self.skipped = self.rejected = 0
+
+    def counts(self) -> dict[str, int]:
+        return dict(vars(self))
+
+
+class Rejection(Value):
+    """A line that was not taken: its number, its bytes (None if too long to keep), and why."""
+
+    line: int
+    raw: bytes | None
+    error: errors.BunkerError
+
+
+class _Incoming(Value):
+    record: dict[str, Any]
+    token: str | None
+    at: tuple[int, int] | None
+    version: int
+    expstatus: str
+    due_at: int | None
+    held: bool
+
+
+def run(
+    vault: Vault, lines: Iterable[tuple[int, bytes | None]], options: Options, tally: Tally
+) -> Iterator[Rejection]:
+    """Add the people of numbered lines, and yield the lines that were rejected.
+
+    Lines are committed in batches, so a killed import leaves whole people only. A dry run
+    is one transaction that is undone at its end: it reports exactly what a real run would.
+    """
+    numbered = ((number, raw) for number, raw in lines if raw is None or raw.strip())
+    if options.dry_run:
+        with vault.transaction(keep=False) as tx:
+            yield from _take(tx, numbered, options, tally)
+    else:
+        for batch in _batches(numbered):
+            with vault.transaction() as tx:
+                rejected = list(_take(tx, batch, options, tally))
+            yield from rejected
+    with vault.transaction() as tx:
+        dry = {"dry_run": True} if options.dry_run else {}
+        tx.event("user.import", counts={**tally.counts(), **dry})
+
+
+def _batches(
+    lines: Iterator[tuple[int, bytes | None]],
+) -> Iterator[list[tuple[int, bytes | None]]]:
+    batch: list[tuple[int, bytes | None]] = []
+    size = 0
+    for number, raw in lines:
+        batch.append((number, raw))
+        size += len(raw or b"")
+        if len(batch) == BATCH_LINES or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _take(
+    tx: Transaction,
+    lines: Iterable[tuple[int, bytes | None]],
+    options: Options,
+    tally: Tally,
+) -> Iterator[Rejection]:
+    for number, raw in lines:
+        tally.read += 1
+        try:
+            what = _one(tx, raw, options)
+        except (errors.Invalid, errors.Conflict) as error:
+            tally.rejected += 1
+            yield Rejection(line=number, raw=raw, error=error)
+        else:
+            setattr(tally, what, getattr(tally, what) + 1)
+
+
+def _one(tx: Transaction, raw: bytes | None, options: Options) -> str:
+    """Take one line; return `added`, `updated` or `skipped`."""
+    if raw is None:
+        raise errors.Invalid(f"the line is over {jsontext.MAX_BYTES // 1024 // 1024} MiB")
+    incoming = _incoming(jsontext.loads(raw, "the line"))
+    found = users.check_record(incoming.record, options.region)
+    with tx.attempt("user.add", token=incoming.token):
+        token = incoming.token or str(uuid.uuid4())
+        if tombstones.by_token(tx.db, token) is not None:
+            raise errors.Conflict("the line's token belongs to an erased person")
+        standing = _standing(tx, found, token)
+        if standing and options.on_conflict == "skip":
+            return "skipped"
+        if standing and options.on_conflict == "update":
+            return _update(tx, standing, incoming.record, options.region)
+        if store.by_token(tx.db, token) is not None:
+            raise errors.Conflict("the line's token is taken")
+        user = users.create(
+            tx, incoming.record, found, token=token, at=incoming.at, version=incoming.version
+        )
+        _restore_state(tx, user, incoming)
+        return "added"
+
+
+def _standing(tx: Transaction, found: dict[str, str], token: str) -> list[User]:
+    """Return the living users who have one of the identities, or the token."""
+    owners = [users.owner(tx.vault, kind, value) for kind, value in found.items()]
+    owners.append(store.by_token(tx.db, token))
+    return list({user.id: user for user in owners if user is not None}.values())
+
+
+def _update(
+    tx: Transaction, standing: list[User], record: dict[str, Any], region: str | None
+) -> str:
+    """Merge a record into the one user that it is about: what the line lacks stays."""
+    if len(standing) > 1:
+        raise errors.Conflict("the line's identities belong to different users")
+    merged = patches.apply(standing[0].data, record)
+    _, changed = users.change(tx, standing[0], merged, region)
+    return "updated" if changed else "skipped"
+
+
+def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
+    """Carry over that a person waits, chose to stay or is held: moving must not lose it.
+
+    The exptoken is new: an export does not have it.
+    """
+    if incoming.expstatus in ("wait", "retain"):
+        expiration = Expiration(
+            exptoken=str(uuid.uuid4()),
+            status=incoming.expstatus,
+            started_at=tx.now,
+            due_at=tx.now if incoming.due_at is None else incoming.due_at,
+        )
+        expirations.put(tx.db, user.id, expiration)
+        tx.event("exp.start", token=user.token, fields=["expstatus"])
+    if incoming.held:
+        by = tx.vault.origin.actor
+        holds.put(tx.db, user.id, Hold(reason=HELD_ELSEWHERE, by=by, since=tx.now, until=None))
+        tx.event("user.hold", token=user.token, fields=["hold"])
+
+
+def _incoming(line: Any) -> _Incoming:
+    if not isinstance(line, dict):
+        raise errors.Invalid("the line is not a JSON object")
+    schema = line.get("schema")
+    if schema != SCHEMA:
+        if isinstance(schema, str) and schema.startswith("bunkerctl."):
+            raise errors.Invalid(f"the line has a schema other than {SCHEMA}")
+        return _Incoming(
+            record=line, token=None, at=None, version=1, expstatus="none", due_at=None, held=False
+        )
+    try:
+        due_at = line["due_at"]
+        incoming = _Incoming(
+            record=line["data"],
+            token=identities.parse_uuid(line["token"], "the line's token"),
+            at=(times.parse_date(line["created_at"]), times.parse_date(line["updated_at"])),
+            version=line["version"],
+            expstatus=line["expstatus"],
+            due_at=None if due_at is None else times.parse_date(due_at),
+            held=line["held"],
+        )
+    except (KeyError, TypeError, AttributeError):
+        raise errors.Invalid(
+            f"the line lacks a field of {SCHEMA}, or one has a wrong type"
+        ) from None
+    if (
+        type(incoming.version) is not int
+        or incoming.version < 1
+        or type(incoming.held) is not bool
+        or incoming.expstatus not in ("none", "wait", "retain")
+        or (incoming.expstatus == "wait") != (incoming.due_at is not None)
+    ):
+        raise errors.Invalid(f"a field of {SCHEMA} in the line has a wrong value")
+    return incoming

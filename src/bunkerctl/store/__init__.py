@@ -1,0 +1,1 @@
+"""The cellar: all SQL, and the only module that touches sqlcipher3."""

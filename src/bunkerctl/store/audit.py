@@ -1,0 +1,87 @@
+"""Audit events: the canonical JSON is what counts; the other columns are for looking up."""
+
+from __future__ import annotations
+
+from bunkerctl import merkle
+from bunkerctl.errors import IntegrityFailure
+from bunkerctl.store.users import token_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from bunkerctl.store.connection import Database
+
+
+def tree(db: Database) -> merkle.Tree:
+    """Return the tree over all events so far.
+
+    Raises:
+        IntegrityFailure: the stored size and frontier do not fit each other.
+    """
+    try:
+        return merkle.Tree(*db.one("SELECT size, frontier FROM tree"))
+    except ValueError as error:
+        raise IntegrityFailure("the audit tree is damaged", hint="run `audit verify`") from error
+
+
+def put_tree(db: Database, tree: merkle.Tree) -> None:
+    db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
+
+
+def append(db: Database, seq: int, event: str, at: int, token: str | None) -> None:
+    db.run("INSERT INTO audit VALUES (?, ?, ?, ?)", seq, event, at, token and token_bytes(token))
+
+
+def page(
+    db: Database,
+    after: int,
+    limit: int,
+    where: Iterable[str] = (),
+    parameters: Iterable[Any] = (),
+) -> list[tuple[int, str]]:
+    """Return up to `limit` (seq, event), oldest first, from behind `after`."""
+    conditions = " AND ".join(("seq > ?", *where))
+    return _pairs(
+        db.rows(
+            f"SELECT seq, event FROM audit WHERE {conditions} ORDER BY seq LIMIT ?",
+            after,
+            *parameters,
+            limit,
+        )
+    )
+
+
+def nth_newest(
+    db: Database, count: int, where: Iterable[str] = (), parameters: Iterable[Any] = ()
+) -> int:
+    """Return the seq behind which the newest `count` events lie; 0 if there are no more."""
+    conditions = " AND ".join(("1", *where))
+    row = db.row(
+        f"SELECT seq FROM audit WHERE {conditions} ORDER BY seq DESC LIMIT 1 OFFSET ?",
+        *parameters,
+        count,
+    )
+    return 0 if row is None else int(row[0])
+
+
+def by_seq(db: Database, seq: int) -> str | None:
+    row = db.row("SELECT event FROM audit WHERE seq = ?", seq)
+    return None if row is None else str(row[0])
+
+
+def leaves(db: Database, after: int, limit: int) -> list[tuple[int, str, int, bytes | None]]:
+    """Return up to `limit` (seq, event, at, token) from behind `after`, for verification."""
+    return [
+        (int(seq), str(event), int(at), token)
+        for seq, event, at, token in db.rows(
+            "SELECT seq, event, at, token FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+            after,
+            limit,
+        )
+    ]
+
+
+def _pairs(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
+    return [(int(seq), str(event)) for seq, event in rows]

@@ -1,0 +1,213 @@
+"""One connection to one SQLCipher file; the driver's errors become ours here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+
+import sqlcipher3
+
+from bunkerctl.errors import (
+    Busy,
+    InputOutput,
+    IntegrityFailure,
+    Internal,
+    OutcomeUnknown,
+    UnsupportedVersion,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+APPLICATION_ID = 0x62756E6B  # "bunk"
+OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt a database when a WAL is reset
+_MAGIC = b"SQLite format 3\0"
+_UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-~")
+
+_FULL, _BUSY = sqlcipher3.SQLITE_FULL, sqlcipher3.SQLITE_BUSY
+_DAMAGED = (sqlcipher3.SQLITE_CORRUPT, sqlcipher3.SQLITE_NOTADB)
+_REFUSED = (
+    sqlcipher3.SQLITE_IOERR,
+    sqlcipher3.SQLITE_READONLY,
+    sqlcipher3.SQLITE_CANTOPEN,
+    sqlcipher3.SQLITE_PERM,
+)
+
+
+class Database:
+    """An open, keyed and configured database.
+
+    Transactions are explicit and begin IMMEDIATE: a deferred one that wants to write after
+    it has read fails at once when another process wrote in between.
+    """
+
+    def __init__(self, path: str, key: bytes, lock_wait: float, *, create: bool = False) -> None:
+        """Open `path` with a raw 256-bit key; `lock_wait` is in seconds.
+
+        Raises:
+            IntegrityFailure: the key does not open it, or it is damaged.
+            InputOutput: the file system refuses.
+        """
+        if sqlcipher3.sqlite_version_info < OLDEST_SQLITE:
+            raise UnsupportedVersion(
+                f"SQLite {sqlcipher3.sqlite_version} can corrupt a database in WAL mode",
+                hint="install sqlcipher3 0.6.4 or newer",
+            )
+        self.path = path
+        self._lock_wait = lock_wait
+        mode = "rwc" if create else "rw"
+        uri = "file:" + "".join(
+            chr(byte) if byte in _UNRESERVED else f"%{byte:02x}" for byte in os.fsencode(path)
+        )
+        try:
+            self._connection = sqlcipher3.connect(
+                f"{uri}?mode={mode}", uri=True, isolation_level=None
+            )
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+        try:
+            self._configure(key, create)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _configure(self, key: bytes, create: bool) -> None:
+        self.run("PRAGMA cipher_log_level = NONE")  # or a wrong key prints on stderr
+        self._connection.set_key(f"x'{key.hex()}'")
+        self._wait_for(self._lock_wait)
+        if create:
+            self.run(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.run("PRAGMA journal_mode = WAL")
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            "temp_store = MEMORY",
+        ):
+            self.run(f"PRAGMA {pragma}")
+        if self.row("PRAGMA secure_delete = ON") != (1,):
+            raise Internal("secure_delete could not be switched on")
+        if self.row("PRAGMA application_id") != (APPLICATION_ID,):
+            raise IntegrityFailure(f"{self.path} is not a bunkerctl vault")
+        if self.row("PRAGMA journal_mode") != ("wal",):
+            raise IntegrityFailure(f"{self.path} is not in WAL mode")
+
+    def run(self, sql: str, *parameters: Any) -> int:
+        """Execute a statement; return how many rows it changed."""
+        try:
+            count: int = self._connection.execute(sql, parameters).rowcount
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+        return count
+
+    def insert(self, sql: str, *parameters: Any) -> int:
+        """Execute an INSERT; return the rowid."""
+        try:
+            rowid: int = self._connection.execute(sql, parameters).lastrowid
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+        return rowid
+
+    def row(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
+        """Return the first row, or None."""
+        try:
+            row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+        return row
+
+    def one(self, sql: str, *parameters: Any) -> tuple[Any, ...]:
+        """Return the row that the schema says is there."""
+        row = self.row(sql, *parameters)
+        if row is None:
+            raise IntegrityFailure("the database lacks a row that it must have")
+        return row
+
+    def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        try:
+            return list(self._connection.execute(sql, parameters))
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+
+    def begin(self, *, write: bool = True) -> None:
+        self.run("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    def commit(self) -> None:
+        """Commit.
+
+        Raises:
+            InputOutput: the disk is full; nothing happened.
+            OutcomeUnknown: the disk failed; the commit may have happened.
+        """
+        try:
+            self._connection.execute("COMMIT")
+        except sqlcipher3.Error as error:
+            if _code(error) == _FULL:
+                raise self._translated(error) from error
+            raise OutcomeUnknown(
+                "the disk failed at COMMIT: the change may or may not be saved",
+                hint="look before you repeat the command",
+            ) from error
+
+    def rollback(self) -> None:
+        """Leave the transaction, if there still is one."""
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlcipher3.Error:
+                self._connection.close()
+
+    def truncate_wal(self, wait: float) -> bool:
+        """Move all of the WAL into the database and cut it to nothing; False if a reader bars it.
+
+        `wait` is in seconds.
+        """
+        self._wait_for(wait)
+        try:
+            row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlcipher3.Error as error:
+            if _code(error) == _BUSY:
+                return False
+            raise self._translated(error) from error
+        finally:
+            self._wait_for(self._lock_wait)
+        return bool(row[0] == 0)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _wait_for(self, seconds: float) -> None:
+        self.run(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def _translated(self, error: sqlcipher3.Error) -> Exception:
+        code = _code(error)
+        if code == _BUSY:
+            return Busy(
+                "another process kept the vault locked",
+                hint="try again, or wait longer with --lock-wait",
+            )
+        if code == _FULL:
+            return InputOutput("the disk is full: nothing was changed")
+        if code in _REFUSED:
+            return InputOutput(
+                f"the file system refused access to {self.path}: nothing was changed",
+                hint="each command, a read too, writes an audit event first",
+            )
+        if code in _DAMAGED:
+            return IntegrityFailure(self._damage())
+        return Internal(f"SQLite failed ({getattr(error, 'sqlite_errorname', 'unknown')})")
+
+    def _damage(self) -> str:
+        with open(self.path, "rb") as file:
+            start = file.read(len(_MAGIC))
+        if not start:
+            return f"{self.path} is empty"
+        if start == _MAGIC:
+            return f"{self.path} is a plain SQLite file, not a bunkerctl vault"
+        return f"{self.path} is damaged, or not a bunkerctl vault"
+
+
+def _code(error: sqlcipher3.Error) -> int:
+    """Return the primary result code (https://sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF

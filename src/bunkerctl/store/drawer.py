@@ -1,0 +1,29 @@
+"""The one table that holds personal bytes: append, read, and zero in place."""
+
+from __future__ import annotations
+
+from bunkerctl.errors import IntegrityFailure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.store.connection import Database
+
+
+def put(db: Database, content: bytes) -> int:
+    """Append bytes; return where they are."""
+    return db.insert("INSERT INTO drawer (bytes) VALUES (?)", content)
+
+
+def get(db: Database, place: int) -> bytes:
+    content: bytes = db.one("SELECT bytes FROM drawer WHERE id = ?", place)[0]
+    return content
+
+
+def zero(db: Database, place: int) -> None:
+    """Overwrite with as many zero bytes: SQLite rewrites the cell and its overflow pages in place.
+
+    Raises:
+        IntegrityFailure: there is nothing at that place.
+    """
+    if db.run("UPDATE drawer SET bytes = zeroblob(length(bytes)) WHERE id = ?", place) != 1:
+        raise IntegrityFailure("the database lacks the bytes of a record")

@@ -1,0 +1,104 @@
+"""Expirations: who waits, what is due, and whom an exptoken belongs to."""
+
+from __future__ import annotations
+
+from bunkerctl.model import Expiration
+from bunkerctl.store.users import token_bytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bunkerctl.store.connection import Database
+
+# ?1 is the time now, wherever these stand.
+_HELD = "EXISTS (SELECT 1 FROM holds h WHERE h.user = e.user AND (h.until IS NULL OR h.until > ?1))"
+_DUE = f"e.status = 'wait' AND e.due_at <= ?2 AND NOT {_HELD}"
+_START = (-(1 << 62), 0)
+
+
+def put(db: Database, user_id: int, expiration: Expiration) -> None:
+    db.run(
+        "INSERT INTO expirations VALUES (?, ?, ?, ?, ?) ON CONFLICT (user) DO UPDATE SET"
+        " exptoken = excluded.exptoken, status = excluded.status,"
+        " started_at = excluded.started_at, due_at = excluded.due_at",
+        user_id,
+        token_bytes(expiration.exptoken),
+        expiration.status,
+        expiration.started_at,
+        expiration.due_at,
+    )
+
+
+def user_of(db: Database, exptoken: str) -> int | None:
+    """Return the id of the living user whom an exptoken belongs to."""
+    row = db.row("SELECT user FROM expirations WHERE exptoken = ?", token_bytes(exptoken))
+    return None if row is None else int(row[0])
+
+
+def due(
+    db: Database, now: int, *, after: tuple[int, int] | None = None, limit: int = -1
+) -> list[tuple[int, int]]:
+    """Return (due_at, user id) of who is due and not held, soonest first, from behind `after`."""
+    return _pairs(
+        db.rows(
+            f"SELECT e.due_at, e.user FROM expirations e WHERE {_DUE}"
+            " AND (e.due_at, e.user) > (?3, ?4) ORDER BY e.due_at, e.user LIMIT ?5",
+            now,
+            now,
+            *(after or _START),
+            limit,
+        )
+    )
+
+
+def waiting(
+    db: Database, until: int | None, after: tuple[int, int] | None, limit: int
+) -> list[tuple[int, int]]:
+    """Return (due_at, user id) of who waits, held or not, soonest first, from behind `after`.
+
+    `until` leaves out who is due later than that.
+    """
+    return _pairs(
+        db.rows(
+            "SELECT due_at, user FROM expirations WHERE status = 'wait'"
+            " AND (due_at, user) > (?, ?) AND due_at <= ? ORDER BY due_at, user LIMIT ?",
+            *(after or _START),
+            (1 << 62) if until is None else until,
+            limit,
+        )
+    )
+
+
+def count_waiting(db: Database) -> int:
+    return int(db.one("SELECT count(*) FROM expirations WHERE status = 'wait'")[0])
+
+
+def count_due(db: Database, now: int, by: int) -> int:
+    """Count who is due at `by` and not held at `now`."""
+    return int(db.one(f"SELECT count(*) FROM expirations e WHERE {_DUE}", now, by)[0])
+
+
+def count_held(db: Database, now: int) -> int:
+    """Count who is due and held."""
+    return int(
+        db.one(
+            "SELECT count(*) FROM expirations e"
+            f" WHERE e.status = 'wait' AND e.due_at <= ?1 AND {_HELD}",
+            now,
+        )[0]
+    )
+
+
+def next_due(db: Database, now: int) -> int | None:
+    """Return when the soonest of those who wait and are not held is due."""
+    row = db.row(
+        f"SELECT e.due_at FROM expirations e WHERE e.status = 'wait' AND NOT {_HELD}"
+        " ORDER BY e.due_at, e.user LIMIT 1",
+        now,
+    )
+    return None if row is None else int(row[0])
+
+
+def _pairs(rows: list[tuple[Any, ...]]) -> list[tuple[int, int]]:
+    return [(int(due_at), int(user)) for due_at, user in rows]

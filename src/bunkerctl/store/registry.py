@@ -1,0 +1,109 @@
+"""What the vault holds about a person, column by column: erasure and export are driven by it.
+
+A test compares it with the schema, so a new column that neither erases nor exports fails.
+"""
+
+from __future__ import annotations
+
+from bunkerctl.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.store.connection import Database
+
+
+class Holding(Value):
+    """One table with something about a person.
+
+    `owner` is its column with the user's id; `drawers` are its columns that point into the
+    drawer; `shown` maps a column to its field of the export, `omitted` to why it has none.
+    `counted` is its class in the counts of an erasure.
+    """
+
+    table: str
+    owner: str
+    drawers: tuple[str, ...]
+    counted: str
+    shown: dict[str, str]
+    omitted: dict[str, str]
+
+
+HOLDINGS = (
+    Holding(
+        table="identities",
+        owner="user",
+        drawers=(),
+        counted="identities",
+        shown={},
+        omitted={"tag": "keyed hash of an identity of the record", "user": "row number"},
+    ),
+    Holding(
+        table="expirations",
+        owner="user",
+        drawers=(),
+        counted="expirations",
+        shown={
+            "exptoken": "expiration.exptoken",
+            "status": "expiration.expstatus",
+            "started_at": "expiration.started_at",
+            "due_at": "expiration.due_at",
+        },
+        omitted={"user": "row number"},
+    ),
+    Holding(
+        table="holds",
+        owner="user",
+        drawers=("words",),
+        counted="holds",
+        shown={"words": "hold.reason, hold.by", "since": "hold.since", "until": "hold.until"},
+        omitted={"user": "row number"},
+    ),
+    Holding(
+        table="users",
+        owner="id",
+        drawers=("record",),
+        counted="records",
+        shown={
+            "token": "user.token",
+            "record": "user.data",
+            "created_at": "user.created_at",
+            "updated_at": "user.updated_at",
+            "version": "user.version",
+        },
+        omitted={"id": "row number"},
+    ),
+)
+"""In the order of erasure: the user's own row last."""
+
+IMPERSONAL = {
+    "audit": "tokens, names of fields and the admins' own words; exported as access_history",
+    "drawer": "reached by the columns above that point into it",
+    "meta": "the vault's own keys and id",
+    "migrations": "the vault's own history",
+    "sweeps": "times of the vault's sweeps",
+    "tombstones": "what remains of an erased person: no more than the evidence of the erasure",
+    "totals": "counts",
+    "tree": "hashes of audit events",
+}
+
+
+def clear(db: Database, user_id: int, tags: set[int]) -> dict[str, int]:
+    """Zero in place all that is personal of a user and delete the rows; return counts by class.
+
+    `tags` are those of the user's identities. The caller holds the transaction.
+    """
+    from bunkerctl.store import drawer
+
+    counts: dict[str, int] = {}
+    for holding in HOLDINGS:
+        where, parameters = f"{holding.owner} = ?", [user_id]
+        if holding.table == "identities":  # keyed by tag: without the tags it would be a scan
+            where += f" AND tag IN ({', '.join('?' * len(tags))})"
+            parameters += sorted(tags)
+        for column in holding.drawers:
+            for (place,) in db.rows(
+                f"SELECT {column} FROM {holding.table} WHERE {where}", *parameters
+            ):
+                drawer.zero(db, place)
+        counts[holding.counted] = db.run(f"DELETE FROM {holding.table} WHERE {where}", *parameters)
+    return counts

@@ -1,0 +1,148 @@
+"""The tables, as a list of migrations: each is one transaction with its record."""
+
+from __future__ import annotations
+
+from bunkerctl.errors import UnsupportedVersion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.store.connection import Database
+
+FIRST = """
+CREATE TABLE migrations (
+    version INTEGER PRIMARY KEY,
+    applied_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- All that is personal, and nothing else. Rows are appended, and overwritten in place with as
+-- many zero bytes: SQLite then copies no cell, and no copy stays behind in the gap of a page.
+-- Never delete a row, never change its size, never add a column.
+CREATE TABLE drawer (
+    id INTEGER PRIMARY KEY,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY,
+    token BLOB NOT NULL UNIQUE CHECK (length(token) = 16),
+    record INTEGER NOT NULL REFERENCES drawer (id),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE identities (
+    tag INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    PRIMARY KEY (tag, user)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE expirations (
+    user INTEGER PRIMARY KEY,
+    exptoken BLOB NOT NULL UNIQUE CHECK (length(exptoken) = 16),
+    status TEXT NOT NULL CHECK (status IN ('none', 'wait', 'retain')),
+    started_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX expirations_waiting ON expirations (due_at, user) WHERE status = 'wait';
+
+CREATE TABLE holds (
+    user INTEGER PRIMARY KEY,
+    words INTEGER NOT NULL REFERENCES drawer (id),
+    since INTEGER NOT NULL,
+    until INTEGER
+) STRICT;
+
+CREATE TABLE tombstones (
+    token BLOB PRIMARY KEY CHECK (length(token) = 16),
+    exptoken BLOB,
+    created_at INTEGER NOT NULL,
+    erased_at INTEGER NOT NULL,
+    reason TEXT NOT NULL CHECK (reason IN ('request', 'link', 'sweep', 'restore')),
+    counts TEXT NOT NULL,
+    event INTEGER NOT NULL UNIQUE
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX tombstones_exptoken ON tombstones (exptoken) WHERE exptoken IS NOT NULL;
+
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    event TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    token BLOB
+) STRICT;
+
+CREATE INDEX audit_token ON audit (token, seq) WHERE token IS NOT NULL;
+
+CREATE TABLE tree (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE totals (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    living INTEGER NOT NULL,
+    erased INTEGER NOT NULL,
+    unscrubbed INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE sweeps (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    reference_at INTEGER NOT NULL,
+    completed_at INTEGER,
+    reported_event INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO tree VALUES (1, 0, x'');
+INSERT INTO totals VALUES (1, 0, 0, 0);
+"""
+
+MIGRATIONS = (FIRST,)
+"""In order; a vault's version is how many of them it has had."""
+
+
+def version(db: Database) -> int:
+    """Return the version of an open vault.
+
+    Raises:
+        UnsupportedVersion: it is newer than this program.
+    """
+    found = int(db.one("PRAGMA user_version")[0])
+    if found > len(MIGRATIONS):
+        raise UnsupportedVersion(
+            f"the vault has version {found}, this program knows {len(MIGRATIONS)}",
+            hint="upgrade bunkerctl",
+        )
+    return found
+
+
+def migrate(db: Database, now: int) -> None:
+    """Bring a vault up to date; each step is there wholly or not at all."""
+    for number in range(version(db), len(MIGRATIONS)):
+        db.begin()
+        try:
+            if version(db) == number:  # another process may have been faster
+                for statement in MIGRATIONS[number].split(";\n"):
+                    db.run(statement)
+                db.run("INSERT INTO migrations VALUES (?, ?)", number + 1, now)
+                db.run(f"PRAGMA user_version = {number + 1}")
+            db.commit()
+        except BaseException:
+            db.rollback()
+            raise
+
+
+def columns(db: Database) -> dict[str, list[str]]:
+    """Return the columns of each table."""
+    tables = db.rows("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+    return {
+        name: [row[0] for row in db.rows("SELECT name FROM pragma_table_info(?)", name)]
+        for (name,) in tables
+    }

@@ -1,0 +1,76 @@
+"""The rows that there is one of: the vault's own id and index key, totals, and the sweep's."""
+
+from __future__ import annotations
+
+from bunkerctl.model import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.store.connection import Database
+
+
+class Sweeps(Value):
+    """`reference_at` is what a sweep's clock is judged by; `completed_at` the last real one.
+
+    `reported_event` is the number of the last `exp.sweep` event of a completed sweep.
+    """
+
+    reference_at: int
+    completed_at: int | None
+    reported_event: int
+
+
+class Totals(Value):
+    """How many live, how many are erased.
+
+    `unscrubbed` is the event of the newest erasure that is not known to be finished, else 0.
+    """
+
+    living: int
+    erased: int
+    unscrubbed: int
+
+
+def begin(db: Database, vault_id: bytes, index_key: bytes, now: int) -> None:
+    """Fill the rows of a new vault."""
+    db.run("INSERT INTO meta VALUES ('vault_id', ?), ('index_key', ?)", vault_id, index_key)
+    db.run("INSERT INTO sweeps VALUES (1, ?, NULL, 0)", now)
+
+
+def meta(db: Database, name: str) -> bytes:
+    value: bytes = db.one("SELECT value FROM meta WHERE name = ?", name)[0]
+    return value
+
+
+def totals(db: Database) -> Totals:
+    living, erased, unscrubbed = db.one("SELECT living, erased, unscrubbed FROM totals")
+    return Totals(living=living, erased=erased, unscrubbed=unscrubbed)
+
+
+def add_living(db: Database, count: int = 1) -> None:
+    db.run("UPDATE totals SET living = living + ?", count)
+
+
+def add_erased(db: Database, event: int) -> None:
+    db.run("UPDATE totals SET living = living - 1, erased = erased + 1, unscrubbed = ?", event)
+
+
+def set_scrubbed(db: Database, event: int) -> None:
+    """Note that the erasures up to `event` are finished; a later one stays noted."""
+    db.run("UPDATE totals SET unscrubbed = 0 WHERE unscrubbed <= ?", event)
+
+
+def sweeps(db: Database) -> Sweeps:
+    reference_at, completed_at, reported = db.one(
+        "SELECT reference_at, completed_at, reported_event FROM sweeps"
+    )
+    return Sweeps(reference_at=reference_at, completed_at=completed_at, reported_event=reported)
+
+
+def put_sweeps(db: Database, sweeps: Sweeps) -> None:
+    db.run(
+        "UPDATE sweeps SET reference_at = ?, completed_at = ?, reported_event = ?",
+        sweeps.reference_at,
+        sweeps.completed_at,
+        sweeps.reported_event,
+    )

@@ -1,0 +1,67 @@
+"""Tombstones: what remains of an erased person."""
+
+from __future__ import annotations
+
+import json
+
+from bunkerctl.model import Tombstone
+from bunkerctl.store.users import token_bytes, token_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from bunkerctl.store.connection import Database
+
+_SELECT = "SELECT token, exptoken, created_at, erased_at, reason, counts, event FROM tombstones"
+
+
+def put(db: Database, tombstone: Tombstone) -> None:
+    db.run(
+        "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)",
+        token_bytes(tombstone.token),
+        tombstone.exptoken and token_bytes(tombstone.exptoken),
+        tombstone.created_at,
+        tombstone.erased_at,
+        tombstone.reason,
+        json.dumps(tombstone.counts, separators=(",", ":")),
+        tombstone.event,
+    )
+
+
+def by_token(db: Database, token: str) -> Tombstone | None:
+    return _first(db, "token", token)
+
+
+def by_exptoken(db: Database, exptoken: str) -> Tombstone | None:
+    return _first(db, "exptoken", exptoken)
+
+
+def since(db: Database, event: int, limit: int, reason: str | None = None) -> list[Tombstone]:
+    """Return up to `limit` tombstones whose event is later than `event`, in order."""
+    return [
+        _tombstone(row)
+        for row in db.rows(
+            f"{_SELECT} WHERE event > ? AND reason = coalesce(?, reason) ORDER BY event LIMIT ?",
+            event,
+            reason,
+            limit,
+        )
+    ]
+
+
+def _first(db: Database, column: str, value: str) -> Tombstone | None:
+    row = db.row(f"{_SELECT} WHERE {column} = ?", token_bytes(value))
+    return None if row is None else _tombstone(row)
+
+
+def _tombstone(row: tuple[Any, ...]) -> Tombstone:
+    return Tombstone(
+        token=token_text(row[0]),
+        exptoken=row[1] and token_text(row[1]),
+        created_at=row[2],
+        erased_at=row[3],
+        reason=row[4],
+        counts=json.loads(row[5]),
+        event=row[6],
+    )

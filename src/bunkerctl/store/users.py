@@ -1,0 +1,181 @@
+"""Users: rows and drawer bytes on one side, `User` on the other.
+
+A record lies in the drawer as salt, identities (JSON) and record (JSON):
+16 bytes, a line, the rest.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from bunkerctl import crypto, jsontext
+from bunkerctl.errors import IntegrityFailure, Invalid
+from bunkerctl.model import Expiration, Hold, User
+from bunkerctl.store import drawer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from bunkerctl.store.connection import Database
+
+_SELECT = """
+    SELECT u.id, u.token, u.created_at, u.updated_at, u.version, d.bytes,
+           e.exptoken, e.status, e.started_at, e.due_at,
+           w.bytes, h.since, h.until
+    FROM users u
+    JOIN drawer d ON d.id = u.record
+    LEFT JOIN expirations e ON e.user = u.id
+    LEFT JOIN holds h ON h.user = u.id
+    LEFT JOIN drawer w ON w.id = h.words
+"""
+
+
+def token_bytes(token: str) -> bytes:
+    return uuid.UUID(token).bytes
+
+
+def token_text(raw: bytes) -> str:
+    return str(uuid.UUID(bytes=raw))
+
+
+def by_token(db: Database, token: str) -> User | None:
+    return _first(db, "WHERE u.token = ?", token_bytes(token))
+
+
+def by_id(db: Database, user_id: int) -> User | None:
+    return _first(db, "WHERE u.id = ?", user_id)
+
+
+def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
+    """Return the user with that identity: a tag may be shared, so the identity is compared."""
+    for row in db.rows(f"{_SELECT} WHERE u.id IN (SELECT user FROM identities WHERE tag = ?)", tag):
+        user = _user(row)
+        if user.identities.get(kind) == value:
+            return user
+    return None
+
+
+def token_of(db: Database, user_id: int) -> str:
+    """Return a user's token, though its record may be damaged."""
+    return token_text(db.one("SELECT token FROM users WHERE id = ?", user_id)[0])
+
+
+def page(
+    db: Database,
+    after: str | None,
+    limit: int,
+    where: Iterable[str] = (),
+    parameters: Iterable[Any] = (),
+) -> list[User]:
+    """Return up to `limit` users in the order of their tokens, from behind `after`.
+
+    `where` are conditions on u (users), e (expirations) and h (holds).
+    """
+    conditions = " AND ".join(("u.token > ?", *where))
+    start = token_bytes(after) if after else b""
+    return [
+        _user(row)
+        for row in db.rows(
+            f"{_SELECT} WHERE {conditions} ORDER BY u.token LIMIT ?", start, *parameters, limit
+        )
+    ]
+
+
+def insert(
+    db: Database, token: str, at: tuple[int, int], version: int, content: bytes, tags: Iterable[int]
+) -> int:
+    """Add a user; `at` is when it was created and updated; return its id."""
+    user_id = db.insert(
+        "INSERT INTO users (token, record, created_at, updated_at, version) VALUES (?, ?, ?, ?, ?)",
+        token_bytes(token),
+        drawer.put(db, content),
+        *at,
+        version,
+    )
+    for tag in set(tags):
+        db.run("INSERT INTO identities VALUES (?, ?)", tag, user_id)
+    return user_id
+
+
+def replace(
+    db: Database, user: User, now: int, content: bytes, old: set[int], new: set[int]
+) -> None:
+    """Put a record in place of the standing one: append the new bytes, zero the old ones.
+
+    `old` and `new` are the tags of the identities before and after.
+    """
+    place = _record_place(db, user.id)
+    db.run(
+        "UPDATE users SET record = ?, updated_at = ?, version = version + 1 WHERE id = ?",
+        drawer.put(db, content),
+        now,
+        user.id,
+    )
+    drawer.zero(db, place)
+    for tag in old - new:
+        db.run("DELETE FROM identities WHERE tag = ? AND user = ?", tag, user.id)
+    for tag in new - old:
+        db.run("INSERT INTO identities VALUES (?, ?)", tag, user.id)
+
+
+def pack(identities: dict[str, str], record: dict[str, Any]) -> tuple[bytes, str]:
+    """Return what goes into the drawer, and the commitment to it for the audit trail."""
+    salt = crypto.random_bytes(crypto.SALT_BYTES)
+    body = jsontext.dumps(record).encode()
+    header = jsontext.dumps(dict(identities)).encode()
+    return salt + header + b"\n" + body, crypto.commitment(salt, body)
+
+
+def _record_place(db: Database, user_id: int) -> int:
+    return int(db.one("SELECT record FROM users WHERE id = ?", user_id)[0])
+
+
+def _first(db: Database, where: str, parameter: Any) -> User | None:
+    row = db.row(_SELECT + where, parameter)
+    return None if row is None else _user(row)
+
+
+def _user(row: tuple[Any, ...]) -> User:
+    header, mark, body = row[5][crypto.SALT_BYTES :].partition(b"\n")
+    if not mark:
+        raise IntegrityFailure("a record in the database is damaged")
+    return User(
+        id=row[0],
+        token=token_text(row[1]),
+        created_at=row[2],
+        updated_at=row[3],
+        version=row[4],
+        identities=_object(header),
+        data=_object(body),
+        expiration=_expiration(*row[6:10]),
+        hold=_hold(*row[10:13]),
+    )
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = jsontext.loads(raw)
+    except Invalid:
+        value = None
+    if not isinstance(value, dict):
+        raise IntegrityFailure("a record in the database is damaged")
+    return value
+
+
+def _expiration(
+    exptoken: bytes | None, status: str, started_at: int, due_at: int
+) -> Expiration | None:
+    if exptoken is None:
+        return None
+    return Expiration(
+        exptoken=token_text(exptoken), status=status, started_at=started_at, due_at=due_at
+    )
+
+
+def _hold(words: bytes | None, since: int, until: int | None) -> Hold | None:
+    if words is None:
+        return None
+    said = _object(words)
+    return Hold(reason=said["reason"], by=said["by"], since=since, until=until)

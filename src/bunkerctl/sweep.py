@@ -1,0 +1,208 @@
+"""The sweep: erase who is due and not held, in small transactions, with guards around it."""
+
+from __future__ import annotations
+
+from bunkerctl import erasure, errors, times
+from bunkerctl.model import Value
+from bunkerctl.store import expirations, state, tombstones, users
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.vault import Transaction, Vault
+
+BATCH = 200
+LEAST_LIMIT = 25
+LIMIT_PERCENT = 10
+MAX_BEHIND_SECONDS = 5 * 60
+MAX_AHEAD_SECONDS = 45 * 86400
+
+
+class Sweep(Value):
+    """What a sweep did, or with `dry_run` would do. Times are Unix seconds.
+
+    `due` counts who was due and not held; `guard` is None, `limit` or `clock`; `tokens` are
+    the erased of this run, behind those that an interrupted run had erased
+    (`finished_earlier`).
+    """
+
+    dry_run: bool
+    guard: str | None
+    due: int
+    erased: int
+    held: int
+    failed: int
+    finished_earlier: int
+    tokens: list[str]
+    started_at: int
+    finished_at: int
+    residue: errors.Residue | None
+
+
+class _Plan(Value):
+    now: int
+    due: int
+    held: int
+    guard: str | None
+    refusal: errors.BunkerError | None
+    earlier: list[str]
+
+
+def preview(vault: Vault, limit: int | None, max_deletes: int | None) -> Sweep:
+    """Say what a sweep would do now, by the same selection; it refuses nothing."""
+    with vault.transaction() as tx:
+        plan = _plan(tx, max_deletes, accept_clock=False)
+        pairs = expirations.due(tx.db, plan.now, limit=-1 if limit is None else limit)
+        tokens = [user.token for _, key in pairs if (user := users.by_id(tx.db, key))]
+        tx.event("exp.sweep", counts={"dry_run": True, "due": plan.due, "held": plan.held})
+    return _result(plan, plan.now, dry_run=True, tokens=tokens)
+
+
+def run(
+    vault: Vault,
+    *,
+    limit: int | None = None,
+    max_deletes: int | None = None,
+    accept_clock: bool = False,
+) -> Sweep:
+    """Erase who is due and not held, soonest due first, at most `limit`.
+
+    It can be killed anywhere: what is done stays done and is reported by the next run.
+
+    Raises:
+        ClockSuspect: the clock looks wrong, and `accept_clock` is false.
+        LimitExceeded: more are due than the limit, or than `max_deletes` if given.
+        Busy: another sweep is running.
+    """
+    with vault.exclusive():
+        with vault.transaction() as tx, tx.attempt("exp.sweep"):
+            plan = _plan(tx, max_deletes, accept_clock=accept_clock)
+            if plan.refusal is not None:
+                raise plan.refusal
+        erased, failed = _erase_due(vault, plan.now, limit)
+        residue = None
+        try:
+            erasure.scrub(vault, vault.lock_wait)
+        except errors.Residue as error:
+            residue = error
+        with vault.transaction() as tx:
+            _complete(tx, plan, len(erased), failed)
+        return _result(plan, tx.now, tokens=erased, failed=failed, residue=residue)
+
+
+def _erase_due(vault: Vault, now: int, limit: int | None) -> tuple[list[str], int]:
+    """Erase in batches, so that nobody waits long for the lock; return tokens and failures."""
+    erased: list[str] = []
+    failed = 0
+    after = None
+    while limit is None or len(erased) + failed < limit:
+        size = BATCH if limit is None else min(BATCH, limit - len(erased) - failed)
+        with vault.transaction() as tx:
+            page = expirations.due(tx.db, now, after=after, limit=size)
+            done = [token for _, key in page if (token := _erase_one(tx, key))]
+        erased += done
+        failed += len(page) - len(done)
+        if len(page) < size:
+            break
+        after = page[-1]
+    return erased, failed
+
+
+def _erase_one(tx: Transaction, user_id: int) -> str | None:
+    """Erase one user; None if its record is damaged: it stays due, and the sweep goes on."""
+    try:
+        with tx.attempt("exp.erase"):
+            user = users.by_id(tx.db, user_id)
+            if user is None:
+                raise errors.IntegrityFailure("the database lacks a user that it must have")
+            return erasure.erase(tx, user, action="exp.erase", reason="sweep").token
+    except errors.IntegrityFailure:
+        tx.event("exp.erase", outcome="failed", token=users.token_of(tx.db, user_id))
+        return None
+
+
+def _plan(tx: Transaction, max_deletes: int | None, *, accept_clock: bool) -> _Plan:
+    due = expirations.count_due(tx.db, tx.now, tx.now)
+    sweeps = state.sweeps(tx.db)
+    behind = sweeps.reference_at - tx.now > MAX_BEHIND_SECONDS
+    ahead = tx.now - sweeps.reference_at > MAX_AHEAD_SECONDS
+    living = state.totals(tx.db).living
+    limit = max_deletes
+    if limit is None:
+        limit = max(LEAST_LIMIT, living * LIMIT_PERCENT // 100)
+    guard: str | None = None
+    refusal: errors.BunkerError | None = None
+    if (behind or ahead) and not accept_clock:
+        guard = "clock"
+        refusal = _wrong_clock(tx.now, sweeps.reference_at) if behind or due else None
+    elif due > limit:
+        guard = "limit"
+        refusal = errors.LimitExceeded(
+            f"{due} are due, more than the limit of {limit}: nothing was erased",
+            hint=f"look at `exp sweep --dry-run`; if that is right, --max-deletes {due}",
+        )
+    return _Plan(
+        now=tx.now,
+        due=due,
+        held=expirations.count_held(tx.db, tx.now),
+        guard=guard,
+        refusal=refusal,
+        earlier=[
+            tombstone.token
+            for tombstone in tombstones.since(tx.db, sweeps.reported_event, -1, "sweep")
+        ],
+    )
+
+
+def _wrong_clock(now: int, reference: int) -> errors.ClockSuspect:
+    way = "behind" if now < reference else "far ahead of"
+    return errors.ClockSuspect(
+        f"the clock ({times.text(now)}) is {way} the last sweep"
+        f" ({times.text(reference)}): nothing was erased",
+        hint="set the clock; if it is right, --accept-clock",
+    )
+
+
+def _complete(tx: Transaction, plan: _Plan, erased: int, failed: int) -> None:
+    """Record the sweep; the clock's reference moves, unless the clock looks wrong."""
+    counts = {
+        "due": plan.due,
+        "erased": erased,
+        "held": plan.held,
+        "failed": failed,
+        "finished_earlier": len(plan.earlier),
+    }
+    seq = tx.event("exp.sweep", counts=counts)
+    before = state.sweeps(tx.db)
+    moved = plan.guard is None
+    state.put_sweeps(
+        tx.db,
+        state.Sweeps(
+            reference_at=plan.now if moved else before.reference_at,
+            completed_at=tx.now if moved else before.completed_at,
+            reported_event=seq,
+        ),
+    )
+
+
+def _result(
+    plan: _Plan,
+    finished_at: int,
+    *,
+    tokens: list[str],
+    dry_run: bool = False,
+    failed: int = 0,
+    residue: errors.Residue | None = None,
+) -> Sweep:
+    return Sweep(
+        dry_run=dry_run,
+        guard=plan.guard,
+        due=plan.due,
+        erased=0 if dry_run else len(tokens),
+        held=plan.held,
+        failed=failed,
+        finished_earlier=len(plan.earlier),
+        tokens=tokens if dry_run else plan.earlier + tokens,
+        started_at=plan.now,
+        finished_at=finished_at,
+        residue=residue,
+    )

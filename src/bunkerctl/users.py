@@ -1,0 +1,265 @@
+"""Users: add, find, read, change, list and forget people."""
+
+from __future__ import annotations
+
+import uuid
+
+from bunkerctl import erasure, errors, identities, jsontext, patches
+from bunkerctl.model import Identity, Tombstone, User, Value
+from bunkerctl.store import state, tombstones
+from bunkerctl.store import users as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from bunkerctl.vault import Transaction, Vault
+
+PAGE = 500
+
+
+class Listing(Value):
+    """Which users to list; None means no condition. Times are Unix seconds."""
+
+    expstatus: str | None
+    created_before: int | None
+    updated_before: int | None
+    held: bool
+    after: str | None
+    limit: int | None
+
+
+def add(vault: Vault, record: dict[str, Any], region: str | None) -> User:
+    """Add a person under a new random token.
+
+    Raises:
+        Invalid: the record has no identity, or a malformed one.
+        Conflict: an identity is taken.
+    """
+    found = check_record(record, region)
+    with vault.transaction() as tx, tx.attempt("user.add"):
+        return create(tx, record, found, token=str(uuid.uuid4()))
+
+
+def get(vault: Vault, identity: Identity, field: str | None = None) -> User:
+    """Return a person; the read is an audit event first. `field` is what will be shown."""
+    with vault.transaction() as tx, tx.attempt("user.get"):
+        user = find(vault, identity)
+        if field is not None and field not in user.data:
+            raise errors.NotFound("the record has no such field", token=user.token)
+        tx.event("user.get", token=user.token, fields=None if field is None else [field])
+        return user
+
+
+def update(
+    vault: Vault,
+    identity: Identity,
+    patch: jsontext.Json,
+    region: str | None,
+    if_version: int | None = None,
+) -> tuple[User, bool]:
+    """Apply a checked patch, wholly or not at all; return the person and whether it changed.
+
+    Raises:
+        Conflict: another version than `if_version`, an identity is taken, the patch does
+            not fit.
+        Invalid: the patched record would not be one.
+    """
+    with vault.transaction() as tx, tx.attempt("user.update"):
+        user = find(vault, identity)
+        if if_version is not None and user.version != if_version:
+            raise errors.Conflict(
+                f"{user.token} has version {user.version}, not {if_version}",
+                hint="read it again, and decide again",
+                token=user.token,
+            )
+        try:
+            record = patches.apply(user.data, patch)
+        except errors.Conflict as error:
+            error.token = user.token
+            raise
+        return change(tx, user, record, region)
+
+
+def listing(vault: Vault, wanted: Listing, *, reveal: bool) -> Iterator[User]:
+    """Yield people in the order of their tokens, a page at a time.
+
+    An unrevealed list is one event; a revealed one is an event a person too.
+    """
+    with vault.transaction() as tx:
+        where, parameters = _conditions(wanted, tx.now)
+        tx.event("user.list", counts={"revealed": True} if reveal else None)
+    left, after = wanted.limit, wanted.after
+    while left is None or left > 0:
+        size = PAGE if left is None else min(PAGE, left)
+        page = _page(vault, (after, size, where, parameters), "user.get" if reveal else None)
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1].token
+        left = left and left - len(page)
+
+
+def everyone(vault: Vault) -> Iterator[User]:
+    """Yield every living person for an export: an event for it, and one a person."""
+    with vault.transaction() as tx:
+        tx.event("export.all")
+    after = None
+    while page := _page(vault, (after, PAGE, (), ()), "export.user"):
+        yield from page
+        after = page[-1].token
+
+
+def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
+    """Return whom `forget` would erase, or has erased, so that it can be confirmed.
+
+    Raises:
+        Held: a legal hold bars it.
+    """
+    with vault.transaction() as tx, tx.attempt("user.forget"):
+        found = find_or_tombstone(vault, identity)
+        if isinstance(found, User):
+            erasure.check_not_held(found, tx.now)
+        return found
+
+
+def forget(vault: Vault, identity: Identity) -> erasure.Erased:
+    """Erase a person for good. Forgetting an erased token again changes nothing.
+
+    Raises:
+        Held: a legal hold bars it.
+    """
+    with vault.transaction() as tx, tx.attempt("user.forget"):
+        found = find_or_tombstone(vault, identity)
+        if isinstance(found, Tombstone):
+            tx.event("user.forget", token=found.token, counts={})
+            return erasure.already(found)
+        tombstone = erasure.erase(tx, found, action="user.forget", reason="request")
+    return erasure.finish(vault, tombstone)
+
+
+def token_of(vault: Vault, identity: Identity) -> str:
+    """Return the token of a living or erased user: no audit event, for nothing else is shown."""
+    with vault.reading():
+        return find_or_tombstone(vault, identity).token
+
+
+def find(vault: Vault, identity: Identity) -> User:
+    """Return the living user with an identity, in the caller's transaction; raise NotFound."""
+    if identity.kind == "token":
+        user = store.by_token(vault.db, identity.value)
+    else:
+        user = owner(vault, identity.kind, identity.value)
+    if user is None:
+        raise errors.NotFound(f"no user with that {identity.kind}")
+    return user
+
+
+def find_or_tombstone(vault: Vault, identity: Identity) -> User | Tombstone:
+    """Return a user; an erased one is found by its token alone."""
+    if identity.kind == "token":
+        tombstone = tombstones.by_token(vault.db, identity.value)
+        if tombstone is not None:
+            return tombstone
+    return find(vault, identity)
+
+
+def check_record(record: jsontext.Json, region: str | None) -> dict[str, str]:
+    """Return the identities of what is to become a record; raise Invalid if it is none."""
+    if not isinstance(record, dict):
+        raise errors.Invalid("a record must be a JSON object")
+    jsontext.check_depth(record, "the record")
+    if len(jsontext.dumps(record).encode()) > jsontext.MAX_BYTES:
+        raise errors.Invalid(f"the record is over {jsontext.MAX_BYTES // 1024 // 1024} MiB")
+    return identities.of_record(record, region)
+
+
+def create(
+    tx: Transaction,
+    record: dict[str, Any],
+    found: dict[str, str],
+    *,
+    token: str,
+    at: tuple[int, int] | None = None,
+    version: int = 1,
+) -> User:
+    """Add a checked record under a token; `at` is when it was created and updated, else now."""
+    _check_free(tx, found, None)
+    content, commitment = store.pack(found, record)
+    user_id = store.insert(
+        tx.db, token, at or (tx.now, tx.now), version, content, tx.vault.tags(found)
+    )
+    state.add_living(tx.db)
+    tx.event("user.add", token=token, fields=sorted(record), commitment=commitment)
+    return reread(tx, user_id)
+
+
+def change(
+    tx: Transaction, user: User, record: dict[str, Any], region: str | None
+) -> tuple[User, bool]:
+    """Put a record in place of a user's; return the user and whether anything changed."""
+    fields = patches.changed_fields(user.data, record)
+    if not fields:
+        tx.event("user.update", token=user.token, fields=[])
+        return user, False
+    found = check_record(record, region)
+    _check_free(tx, found, user)
+    content, commitment = store.pack(found, record)
+    old, new = tx.vault.tags(user.identities), tx.vault.tags(found)
+    store.replace(tx.db, user, tx.now, content, old, new)
+    tx.event("user.update", token=user.token, fields=fields, commitment=commitment)
+    return reread(tx, user.id), True
+
+
+def reread(tx: Transaction, user_id: int) -> User:
+    """Return a user as this transaction has left it."""
+    user = store.by_id(tx.db, user_id)
+    if user is None:
+        raise errors.IntegrityFailure("the database lacks a user that it must have")
+    return user
+
+
+def owner(vault: Vault, kind: str, value: str) -> User | None:
+    """Return who has a normalised identity, if anybody."""
+    return store.by_identity(vault.db, vault.tag(kind, value), kind, value)
+
+
+def _check_free(tx: Transaction, found: dict[str, str], user: User | None) -> None:
+    """Raise Conflict if another living user has one of the identities.
+
+    Decided under the write lock: of two that add one identity at once, one wins.
+    """
+    for kind, value in found.items():
+        other = owner(tx.vault, kind, value)
+        if other is not None and (user is None or other.id != user.id):
+            raise errors.Conflict(
+                f"the {kind} is taken by {other.token}", token=user.token if user else None
+            )
+
+
+def _page(vault: Vault, page: tuple[Any, ...], action: str | None) -> list[User]:
+    """Return a page of users; with an action, after an event a person is committed."""
+    if action is None:
+        with vault.reading():
+            return store.page(vault.db, *page)
+    with vault.transaction() as tx:
+        users = store.page(vault.db, *page)
+        for user in users:
+            tx.event(action, token=user.token)
+    return users
+
+
+def _conditions(wanted: Listing, now: int) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    parameters: list[Any] = []
+    for condition, value in (
+        ("coalesce(e.status, 'none') = ?", wanted.expstatus),
+        ("u.created_at < ?", wanted.created_before),
+        ("u.updated_at < ?", wanted.updated_before),
+        ("h.user IS NOT NULL AND coalesce(h.until > ?, 1)", now if wanted.held else None),
+    ):
+        if value is not None:
+            where.append(condition)
+            parameters.append(value)
+    return where, parameters

@@ -1,0 +1,393 @@
+"""An open vault, and the one kind of transaction; the clock is read here and nowhere else."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from contextlib import contextmanager
+
+from bunkerctl import crypto, errors, files, merkle, times
+from bunkerctl.keys import Route
+from bunkerctl.model import Origin, Value
+from bunkerctl.store import audit, schema, state
+from bunkerctl.store.connection import Database
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+FORMAT = 1
+DATABASE = "vault.db"
+HEADER = "vault.json"
+LEDGER = "erasures.jsonl"
+LOCK = "vault.lock"
+
+LOCK_POLL_SECONDS = 0.05
+_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk")
+
+
+class Header(Value):
+    """What `vault.json` says: no secret. `created_at` is Unix seconds."""
+
+    vault_id: str
+    created_at: int
+    key_id: str
+    key: Route | None
+
+
+class Vault:
+    """An open vault. `now()` is Unix seconds; `lock_wait` is in seconds."""
+
+    def __init__(
+        self,
+        directory: str,
+        header: Header,
+        db: Database,
+        origin: Origin,
+        lock_wait: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.directory = directory
+        self.header = header
+        self.db = db
+        self.origin = origin
+        self.lock_wait = lock_wait
+        self._clock = clock
+        self.saved = False
+        """Whether a transaction of this call has been committed."""
+        self._index_key = b""
+
+    def now(self) -> int:
+        return int(self._clock())
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+    def tag(self, kind: str, value: str) -> int:
+        """Return the number under which an identity is indexed."""
+        if not self._index_key:
+            self._index_key = state.meta(self.db, "index_key")
+        return crypto.identity_tag(self._index_key, kind, value)
+
+    def tags(self, identities: dict[str, str]) -> set[int]:
+        return {self.tag(kind, value) for kind, value in identities.items()}
+
+    @contextmanager
+    def transaction(self, *, keep: bool = True) -> Iterator[Transaction]:
+        """Run a block under the write lock: committed at its end, undone if it raises.
+
+        A refusal that has been recorded as an event is committed, and raised all the same.
+        With `keep` false everything is undone at the end.
+        """
+        self.db.begin()
+        try:
+            tx = Transaction(self)
+            try:
+                yield tx
+            except errors.BunkerError as error:
+                if not (error.recorded and keep):
+                    raise
+                self._commit(tx)
+                raise
+            if keep:
+                self._commit(tx)
+        finally:
+            self.db.rollback()
+
+    def refused(self, action: str, error: errors.BunkerError) -> errors.BunkerError:
+        """Record an attempt that ended before its transaction; return the error to raise."""
+        with self.transaction() as tx:
+            tx.event(action, outcome=error.outcome or "failed", token=error.token)
+        return error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Run a block on one snapshot, without an event: for what is not about a person."""
+        self.db.begin(write=False)
+        try:
+            yield
+        finally:
+            self.db.rollback()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other sweeps, rotations, backups and restores out.
+
+        Raises:
+            Busy: another has it for longer than `lock_wait`.
+        """
+        with _locked(self.path(LOCK), self.lock_wait):
+            yield
+
+    @contextmanager
+    def ledger(self, wait: float) -> Iterator[int]:
+        """Run a block alone with the erasure ledger, open for appending; yields its descriptor."""
+        with _locked(self.path(LEDGER), wait) as descriptor:
+            yield descriptor
+
+    def close(self) -> None:
+        self.db.close()
+
+    def _commit(self, tx: Transaction) -> None:
+        tx.finish()
+        self.db.commit()
+        self.saved = True
+
+
+class Transaction:
+    """The write lock, one instant, and the audit trail; `now` is Unix seconds."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+        self.db = vault.db
+        self.now = vault.now()
+        self._tree = audit.tree(vault.db)
+        self._first = self._tree.size
+
+    @contextmanager
+    def attempt(self, action: str, token: str | None = None) -> Iterator[None]:
+        """Run one act; if it is refused, undo it and record the refusal in its place."""
+        before = merkle.Tree(self._tree.size, self._tree.frontier())
+        self.db.run("SAVEPOINT attempt")
+        try:
+            yield
+        except errors.BunkerError as error:
+            self.db.run("ROLLBACK TO attempt")
+            self.db.run("RELEASE attempt")
+            self._tree = before
+            if error.outcome is not None:
+                self.event(action, outcome=error.outcome, token=error.token or token)
+                error.recorded = True
+            raise
+        self.db.run("RELEASE attempt")
+
+    def event(
+        self,
+        action: str,
+        *,
+        outcome: str = "ok",
+        token: str | None = None,
+        fields: list[str] | None = None,
+        commitment: str | None = None,
+        counts: dict[str, Any] | None = None,
+    ) -> int:
+        """Append an event to the audit trail; return its number.
+
+        `fields` are the names of what changed, `commitment` is that of the new record.
+        """
+        origin = self.vault.origin
+        seq = self._tree.size + 1
+        said = {
+            "v": 1,
+            "seq": seq,
+            "at": times.text(self.now),
+            "action": action,
+            "outcome": outcome,
+            "actor": origin.actor,
+            "os_user": origin.os_user,
+            "uid": origin.uid,
+            "host": origin.host,
+            "token": token,
+            "fields": fields,
+            "reason": origin.reason,
+            "ref": origin.ref,
+            "commitment": commitment,
+            "counts": counts,
+        }
+        leaf = json.dumps(
+            {name: value for name, value in said.items() if value is not None},
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
+        audit.append(self.db, seq, leaf, self.now, token)
+        self._tree.append(merkle.leaf_hash(leaf.encode()))
+        return seq
+
+    def finish(self) -> None:
+        """Store the tree; the vault calls this before it commits."""
+        if self._tree.size != self._first:
+            audit.put_tree(self.db, self._tree)
+
+
+def read_header(directory: str) -> Header:
+    """Read what a vault says of itself.
+
+    Raises:
+        NoVault: there is none.
+        IntegrityFailure: its header is damaged.
+        InputOutput: no permission.
+    """
+    path = os.path.join(directory, HEADER)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            said = json.loads(file.read(1 << 16))
+    except (FileNotFoundError, NotADirectoryError):
+        raise errors.NoVault(
+            f"no vault at {directory}",
+            hint="make one with `bunkerctl init`, or name another with --vault DIR",
+        ) from None
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
+    except ValueError:
+        raise errors.IntegrityFailure(f"{path} is damaged") from None
+    try:
+        if said["format"] > FORMAT:
+            raise errors.UnsupportedVersion(
+                f"the vault has format {said['format']}, this program knows {FORMAT}",
+                hint="upgrade bunkerctl",
+            )
+        key = said.get("key")
+        return Header(
+            vault_id=str(uuid.UUID(said["vault_id"])),
+            created_at=times.parse_date(said["created_at"]),
+            key_id=str(said["key_id"]),
+            key=key and Route(source=str(key["source"]), place=str(key["place"])),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
+        raise errors.IntegrityFailure(f"{path} is damaged") from None
+
+
+def header_text(header: Header) -> bytes:
+    """Return a header as `vault.json` has it."""
+    key = header.key
+    return (
+        json.dumps(
+            {
+                "format": FORMAT,
+                "vault_id": header.vault_id,
+                "created_at": times.text(header.created_at),
+                "key_id": header.key_id,
+                "key": key and {"source": key.source, "place": key.place},
+            },
+            indent=2,
+        ).encode()
+        + b"\n"
+    )
+
+
+def open_vault(
+    directory: str,
+    header: Header,
+    master: bytes,
+    origin: Origin,
+    *,
+    lock_wait: float,
+    clock: Callable[[], float],
+) -> Vault:
+    """Open a vault with its master key.
+
+    Raises:
+        WrongKey: the key is another vault's.
+        IntegrityFailure: the database is damaged, or of another vault.
+        InputOutput: no permission to write, or a read-only file system.
+        UnsupportedVersion: made by a newer bunkerctl.
+    """
+    path = os.path.join(directory, DATABASE)
+    check_place(directory)
+    vault_id = uuid.UUID(header.vault_id).bytes
+    found = crypto.key_id(master, vault_id)
+    if found != header.key_id:
+        raise errors.WrongKey(
+            f"the key (id {found}) is not this vault's (id {header.key_id})",
+            hint="another vault's key file? see --key-file, --vault",
+        )
+    _check_access(directory, path)
+    db = Database(path, crypto.database_key(master, vault_id), lock_wait)
+    vault = Vault(directory, header, db, origin, lock_wait, clock)
+    try:
+        if schema.version(db) < len(schema.MIGRATIONS):
+            schema.migrate(db, vault.now())
+        if state.meta(db, "vault_id") != vault_id:
+            raise errors.IntegrityFailure("the database and vault.json are of different vaults")
+    except BaseException:
+        db.close()
+        raise
+    return vault
+
+
+def check_place(directory: str) -> None:
+    """Refuse a network file system: SQLite's WAL needs shared memory between processes.
+
+    Raises:
+        Usage: NFS, SMB, 9p or FUSE (https://sqlite.org/wal.html).
+    """
+    kind = _file_system(os.path.realpath(directory))
+    if kind.split(".")[0] in _REMOTE:
+        raise errors.Usage(
+            f"{directory} is on a {kind} file system, where SQLite's WAL is unsafe",
+            hint="keep the vault on a local disk",
+        )
+
+
+def _file_system(path: str) -> str:
+    """Return the type of the file system that holds a path, empty where it cannot be told."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            mounts = [line.split() for line in file]
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for fields in mounts:
+        point = fields[4].replace("\\040", " ").rstrip("/")
+        if (path == point or path.startswith(point + "/")) and len(point) >= len(best):
+            best, kind = point, fields[fields.index("-") + 1]
+    return kind
+
+
+def _check_access(directory: str, path: str) -> None:
+    """Say what is wrong in words that tell the cases apart, before SQLite says less."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        raise errors.NoVault(
+            f"no {DATABASE} in {directory}: the database is missing",
+            hint="its header is there, so do not run init; look for a backup",
+        ) from None
+    except OSError as error:
+        raise files.explain(error, "reach", path) from error
+    if os.path.islink(path):
+        raise errors.InputOutput(f"{path} is a symbolic link")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise errors.InputOutput(
+            f"no permission to read and write {path}", hint="run as the vault's owner"
+        )
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise errors.InputOutput(
+            f"no permission to write in the directory {directory}",
+            hint="each command, a read too, writes an audit event first",
+        )
+
+
+@contextmanager
+def _locked(path: str, wait: float) -> Iterator[int]:
+    try:
+        descriptor = os.open(
+            path,
+            os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC,
+            files.PRIVATE,
+        )
+    except OSError as error:
+        raise files.explain(error, "open", path) from error
+    try:
+        for turn in range(int(wait / LOCK_POLL_SECONDS) + 1):
+            if turn:
+                time.sleep(LOCK_POLL_SECONDS)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                continue
+        else:
+            raise errors.Busy(
+                f"another process keeps {os.path.basename(path)}",
+                hint="try again, or wait longer with --lock-wait",
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
