@@ -179,7 +179,7 @@ class Call:
         return self.created or (self._vault is not None and self._vault.saved)
 
     def _key_flags(self) -> dict[str, str | None]:
-        """Return what names a key source: options, or else variables; two of a kind are one too many."""
+        """Return what names a key source: options, or else variables; raise Usage for two."""
         names = ("file", "command", "fd")
         given = {name: self._everywhere.get(f"key_{name}") for name in names}
         if not any(given.values()):
