@@ -1,4 +1,4 @@
-"""Looking for what must be gone: every page of every file of a vault, decrypted, and the rest raw."""
+"""Looking for what must be gone: every page of every file, decrypted, and every file raw."""
 
 from __future__ import annotations
 

@@ -106,10 +106,10 @@ def verify(vault: Vault, against: Head | None = None) -> Verification:
     root_then = tree.root() if against is not None and against.size == 0 else None
     bad: tuple[int | None, str] | None = None
     for leaf in _leaves(vault, stored.size):
-        if not isinstance(leaf, str):
+        if isinstance(leaf, int):
             bad = (leaf, "an event is missing, added or altered")
             break
-        tree.append(merkle.leaf_hash(leaf.encode()))
+        tree.append(leaf)
         if against is not None and tree.size == against.size:
             root_then = tree.root()
         if tree.size in checkpoints:
@@ -137,8 +137,8 @@ def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | N
     return None
 
 
-def _leaves(vault: Vault, size: int) -> Iterator[str | int]:
-    """Yield each event's leaf in order, or the number of the first that is not as it must be.
+def _leaves(vault: Vault, size: int) -> Iterator[bytes | int]:
+    """Yield the hash of each event in order, or the number of the first that is not as it must be.
 
     In pages: a long read would keep the pages of erased people alive.
     """
@@ -146,17 +146,14 @@ def _leaves(vault: Vault, size: int) -> Iterator[str | int]:
     while True:
         with vault.reading():
             page = store.leaves(vault.db, expected - 1, PAGE)
-        for seq, leaf, at, token in page:
+            known = store.tree(vault.db).size
+        for row in page:
             if expected > size:
-                # Appended since the size was read, or by nobody that we know.
-                with vault.reading():
-                    if store.tree(vault.db).size < seq:
-                        yield seq
+                if row[0] > known:  # else it was appended since the size was read
+                    yield row[0]
                 return
-            if seq != expected or not _columns_match(leaf, seq, at, token):
-                yield expected
-                return
-            yield leaf
+            leaf = _leaf(expected, *row)
+            yield expected if leaf is None else leaf
             expected += 1
         if not page:
             break
@@ -164,16 +161,22 @@ def _leaves(vault: Vault, size: int) -> Iterator[str | int]:
         yield expected
 
 
-def _columns_match(leaf: str, seq: int, at: int, token: bytes | None) -> bool:
+def _leaf(
+    expected: int, seq: int, event: str, digest: bytes, at: int, token: bytes | None
+) -> bytes | None:
+    """Return the hash of an event whose columns all agree with what it says, else None."""
+    leaf = merkle.leaf_hash(event.encode())
     try:
-        said = json.loads(leaf)
-        return bool(
-            said["seq"] == seq
+        said = json.loads(event)
+        agree = (
+            seq == said["seq"] == expected
+            and digest == leaf
             and said["at"] == times.text(at)
             and said.get("token") == (token and token_text(token))
         )
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
+    return leaf if agree else None
 
 
 def _head(vault: Vault, tree: merkle.Tree) -> Head:

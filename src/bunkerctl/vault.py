@@ -204,8 +204,9 @@ class Transaction:
             separators=(",", ":"),
             ensure_ascii=False,
         )
-        audit.append(self.db, seq, leaf, self.now, token)
-        self._tree.append(merkle.leaf_hash(leaf.encode()))
+        digest = merkle.leaf_hash(leaf.encode())
+        audit.append(self.db, seq, leaf, digest, self.now, token)
+        self._tree.append(digest)
         return seq
 
     def finish(self) -> None:

@@ -1,4 +1,7 @@
-"""Audit events: the canonical JSON is what counts; the other columns are for looking up."""
+"""Audit events: the canonical JSON is what counts.
+
+The other columns are for looking up, and the leaf's hash tells which event was altered.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bunkerctl.store.connection import Database
+
+Leaf = tuple[int, str, bytes, int, "bytes | None"]
 
 
 def tree(db: Database) -> merkle.Tree:
@@ -30,8 +35,10 @@ def put_tree(db: Database, tree: merkle.Tree) -> None:
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
 
 
-def append(db: Database, seq: int, event: str, at: int, token: str | None) -> None:
-    db.run("INSERT INTO audit VALUES (?, ?, ?, ?)", seq, event, at, token and token_bytes(token))
+def append(db: Database, seq: int, event: str, leaf: bytes, at: int, token: str | None) -> None:
+    """Add an event; `leaf` is its hash."""
+    raw = token and token_bytes(token)
+    db.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", seq, event, leaf, at, raw)
 
 
 def page(
@@ -71,16 +78,14 @@ def by_seq(db: Database, seq: int) -> str | None:
     return None if row is None else str(row[0])
 
 
-def leaves(db: Database, after: int, limit: int) -> list[tuple[int, str, int, bytes | None]]:
-    """Return up to `limit` (seq, event, at, token) from behind `after`, for verification."""
-    return [
-        (int(seq), str(event), int(at), token)
-        for seq, event, at, token in db.rows(
-            "SELECT seq, event, at, token FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
-            after,
-            limit,
-        )
-    ]
+def leaves(db: Database, after: int, limit: int) -> list[Leaf]:
+    """Return up to `limit` (seq, event, hash, at, token) from behind `after`, to be verified."""
+    rows: list[Any] = db.rows(
+        "SELECT seq, event, hash, at, token FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+        after,
+        limit,
+    )
+    return rows
 
 
 def _pairs(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:

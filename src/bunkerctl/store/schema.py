@@ -74,6 +74,7 @@ CREATE UNIQUE INDEX tombstones_exptoken ON tombstones (exptoken) WHERE exptoken 
 CREATE TABLE audit (
     seq INTEGER PRIMARY KEY,
     event TEXT NOT NULL,
+    hash BLOB NOT NULL CHECK (length(hash) = 32),
     at INTEGER NOT NULL,
     token BLOB
 ) STRICT;
