@@ -10,7 +10,20 @@ import pytest
 from bunkerctl import merkle
 from conftest import DAY, Home
 
-EVENT = ["seq", "at", "action", "outcome", "actor", "os_user", "host", "token", "fields", "reason", "ref", "hash"]
+EVENT = [
+    "seq",
+    "at",
+    "action",
+    "outcome",
+    "actor",
+    "os_user",
+    "host",
+    "token",
+    "fields",
+    "reason",
+    "ref",
+    "hash",
+]
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 

@@ -44,7 +44,7 @@ def export(
         raise errors.Usage("export takes an ID, or --all")
     if format not in (None, "json") or (all and format is not None):
         raise errors.Usage("--format must be json, and --all takes -o jsonl")
-    if all and call.said("output") not in (None, "jsonl"):
+    if all and (call.flag("json") or call.said("output") not in (None, "jsonl")):
         raise errors.Usage("--all is JSON lines: -o jsonl")
     chunks = _everyone(call) if identity is None else _person(call, identity)
     if out is None or out == "-":
