@@ -18,7 +18,7 @@ import pytest
 from bunkerctl import cli, crypto, keys
 from bunkerctl.cli.shell import Shell
 from bunkerctl.store.connection import Database
-from bunkerctl.vault import read_header
+from bunkerctl.directory import read_header
 
 EXECUTABLE = str(Path(sys.executable).parent / "bunkerctl")
 START = 1_800_000_000  # 2027-01-15T08:00:00Z: what the clock says until a test moves it

@@ -8,20 +8,20 @@ import uuid
 from contextlib import contextmanager
 
 from bunkerctl import crypto, errors, files, keys
-from bunkerctl.keys import Route
-from bunkerctl.model import Origin
-from bunkerctl.store import schema, state
-from bunkerctl.store.connection import Database
-from bunkerctl.vault import (
+from bunkerctl.directory import (
     DATABASE,
     HEADER,
     LEDGER,
     LOCK,
     Header,
-    Vault,
     check_place,
     header_text,
 )
+from bunkerctl.keys import Route
+from bunkerctl.model import Origin
+from bunkerctl.store import schema, state
+from bunkerctl.store.connection import Database
+from bunkerctl.vault import Vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

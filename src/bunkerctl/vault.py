@@ -10,8 +10,8 @@ import uuid
 from contextlib import contextmanager
 
 from bunkerctl import crypto, errors, files, merkle, times
-from bunkerctl.keys import Route
-from bunkerctl.model import Origin, Value
+from bunkerctl.directory import DATABASE, LEDGER, LOCK, Header, check_access, check_place
+from bunkerctl.model import Origin
 from bunkerctl.store import audit, schema, state
 from bunkerctl.store.connection import Database
 
@@ -20,23 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-FORMAT = 1
-DATABASE = "vault.db"
-HEADER = "vault.json"
-LEDGER = "erasures.jsonl"
-LOCK = "vault.lock"
-
 LOCK_POLL_SECONDS = 0.05
-_REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk")
-
-
-class Header(Value):
-    """What `vault.json` says: no secret. `created_at` is Unix seconds."""
-
-    vault_id: str
-    created_at: int
-    key_id: str
-    key: Route | None
 
 
 class Vault:
@@ -215,63 +199,6 @@ class Transaction:
             audit.put_tree(self.db, self._tree)
 
 
-def read_header(directory: str) -> Header:
-    """Read what a vault says of itself.
-
-    Raises:
-        NoVault: there is none.
-        IntegrityFailure: its header is damaged.
-        InputOutput: no permission.
-    """
-    path = os.path.join(directory, HEADER)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            said = json.loads(file.read(1 << 16))
-    except (FileNotFoundError, NotADirectoryError):
-        raise errors.NoVault(
-            f"no vault at {directory}",
-            hint="make one with `bunkerctl init`, or name another with --vault DIR",
-        ) from None
-    except OSError as error:
-        raise files.explain(error, "read", path) from error
-    except ValueError:
-        raise errors.IntegrityFailure(f"{path} is damaged") from None
-    try:
-        if said["format"] > FORMAT:
-            raise errors.UnsupportedVersion(
-                f"the vault has format {said['format']}, this program knows {FORMAT}",
-                hint="upgrade bunkerctl",
-            )
-        key = said.get("key")
-        return Header(
-            vault_id=str(uuid.UUID(said["vault_id"])),
-            created_at=times.parse_date(said["created_at"]),
-            key_id=str(said["key_id"]),
-            key=key and Route(source=str(key["source"]), place=str(key["place"])),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
-        raise errors.IntegrityFailure(f"{path} is damaged") from None
-
-
-def header_text(header: Header) -> bytes:
-    """Return a header as `vault.json` has it."""
-    key = header.key
-    return (
-        json.dumps(
-            {
-                "format": FORMAT,
-                "vault_id": header.vault_id,
-                "created_at": times.text(header.created_at),
-                "key_id": header.key_id,
-                "key": key and {"source": key.source, "place": key.place},
-            },
-            indent=2,
-        ).encode()
-        + b"\n"
-    )
-
-
 def open_vault(
     directory: str,
     header: Header,
@@ -298,7 +225,7 @@ def open_vault(
             f"the key (id {found}) is not this vault's (id {header.key_id})",
             hint="another vault's key file? see --key-file, --vault",
         )
-    _check_access(directory, path)
+    check_access(directory)
     db = Database(path, crypto.database_key(master, vault_id), lock_wait)
     vault = Vault(directory, header, db, origin, lock_wait, clock)
     try:
@@ -310,59 +237,6 @@ def open_vault(
         db.close()
         raise
     return vault
-
-
-def check_place(directory: str) -> None:
-    """Refuse a network file system: SQLite's WAL needs shared memory between processes.
-
-    Raises:
-        Usage: NFS, SMB, 9p or FUSE (https://sqlite.org/wal.html).
-    """
-    kind = _file_system(os.path.realpath(directory))
-    if kind.split(".")[0] in _REMOTE:
-        raise errors.Usage(
-            f"{directory} is on a {kind} file system, where SQLite's WAL is unsafe",
-            hint="keep the vault on a local disk",
-        )
-
-
-def _file_system(path: str) -> str:
-    """Return the type of the file system that holds a path, empty where it cannot be told."""
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            mounts = [line.split() for line in file]
-    except OSError:
-        return ""
-    best, kind = "", ""
-    for fields in mounts:
-        point = fields[4].replace("\\040", " ").rstrip("/")
-        if (path == point or path.startswith(point + "/")) and len(point) >= len(best):
-            best, kind = point, fields[fields.index("-") + 1]
-    return kind
-
-
-def _check_access(directory: str, path: str) -> None:
-    """Say what is wrong in words that tell the cases apart, before SQLite says less."""
-    try:
-        os.lstat(path)
-    except FileNotFoundError:
-        raise errors.NoVault(
-            f"no {DATABASE} in {directory}: the database is missing",
-            hint="its header is there, so do not run init; look for a backup",
-        ) from None
-    except OSError as error:
-        raise files.explain(error, "reach", path) from error
-    if os.path.islink(path):
-        raise errors.InputOutput(f"{path} is a symbolic link")
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise errors.InputOutput(
-            f"no permission to read and write {path}", hint="run as the vault's owner"
-        )
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise errors.InputOutput(
-            f"no permission to write in the directory {directory}",
-            hint="each command, a read too, writes an audit event first",
-        )
 
 
 @contextmanager

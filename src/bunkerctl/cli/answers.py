@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bunkerctl.audit import Event, Verification
+    from bunkerctl.directory import Header
     from bunkerctl.exports import Person
     from bunkerctl.model import Head
     from bunkerctl.status import Status
     from bunkerctl.sweep import Sweep
-    from bunkerctl.vault import Header
 
 Answer = dict[str, "Any"]
 

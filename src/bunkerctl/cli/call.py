@@ -9,22 +9,20 @@ from bunkerctl import config, errors, files, identities, keys, times
 from bunkerctl import vault as vaults
 from bunkerctl.cli import output
 from bunkerctl.cli.shell import as_path
+from bunkerctl.directory import read_header
 from bunkerctl.keys import Route
 from bunkerctl.model import Identity, Origin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.shell import Shell
-    from bunkerctl.vault import Header, Vault
+    from bunkerctl.directory import Header
+    from bunkerctl.vault import Vault
 
 MAX_WAIT_SECONDS = 86400.0
-MAX_ID_BYTES = 64 * 1024
-FAILS_ALONE = (errors.Invalid, errors.NotFound, errors.Conflict)
-"""What one line of a batch may fail with while the others go on."""
 
 
 class Call:
@@ -142,7 +140,7 @@ class Call:
             lock_wait = self.lock_wait()
             origin = self.origin()
             flags = self._key_flags()
-            header = vaults.read_header(directory)
+            header = read_header(directory)
             master = self._master_key(header, flags)
             self._vault = vaults.open_vault(
                 directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
@@ -233,36 +231,7 @@ class Call:
             return self.stdin().read(limit + 1)
         return files.read(as_path(path), limit)
 
-    def each_identity(self, act: Callable[[Identity], Answer]) -> Iterator[Answer | output.Failure]:
-        """Read identities from standard input, one a line, and act on each by itself."""
-        for number, raw in files.lines(self.stdin(), MAX_ID_BYTES):
-            try:
-                if raw is None:
-                    raise errors.Invalid("the line is too long")
-                yield act(identities.parse(raw.decode("utf-8"), self.region()))
-            except UnicodeDecodeError:
-                yield output.Failure(line=number, error=errors.Invalid("the line is not UTF-8"))
-            except FAILS_ALONE as error:
-                yield output.Failure(line=number, error=error)
-
     # The answer.
-
-    def people(
-        self, argument: str, act: Callable[[Identity], Answer], columns: tuple[str, ...]
-    ) -> None:
-        """Act on one identity, or on each line of standard input for `-`; show what comes.
-
-        Raises:
-            Partial: a line failed.
-        """
-        if argument != "-":
-            identity = self.identity(argument)
-            self.show(act(identity))
-            return
-        self.vault()
-        tally = Tally(self.each_identity(act))
-        self.show_list(tally, columns, at_once=True)
-        tally.check()
 
     def show(self, answer: Answer) -> None:
         self.output.one(answer)
@@ -296,25 +265,6 @@ class Call:
             plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
             return self.shell.stdout.isatty() and not plain
         return when == "always"
-
-
-class Tally:
-    """Items on their way to the output, with the failures among them counted."""
-
-    def __init__(self, items: Iterator[Answer | output.Failure]) -> None:
-        self._items = items
-        self.read = self.failed = 0
-
-    def __iter__(self) -> Iterator[Answer | output.Failure]:
-        for item in self._items:
-            self.read += 1
-            self.failed += isinstance(item, output.Failure)
-            yield item
-
-    def check(self) -> None:
-        """Raise Partial if an item failed."""
-        if self.failed:
-            raise errors.Partial(f"{self.failed} of {self.read} lines failed")
 
 
 def _os_user() -> str:

@@ -10,10 +10,10 @@ import tempfile
 import uuid
 
 from bunkerctl import crypto, errors, keys, pages
-from bunkerctl import vault as vaults
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command
 from bunkerctl.cli.shell import Shell
+from bunkerctl.directory import read_header
 
 DAY = 86400
 ANN = '{"email":"ann@example.com","name":"Ann Lee","phone":"+14155550123"}'
@@ -116,7 +116,7 @@ class _Walk:
         self._say(
             "\n# Now nobody is left. Is there a byte of them in the files? Every page, decrypted:"
         )
-        header = vaults.read_header(self._vault)
+        header = read_header(self._vault)
         with open(self._environment["BUNKERCTL_KEY_FILE"], "rb") as file:
             master = keys.parse(file.read(), "the key file")
         key = crypto.database_key(master, uuid.UUID(header.vault_id).bytes)

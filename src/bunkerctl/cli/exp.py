@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import errors, expirations, identities, times
 from bunkerctl import sweep as sweeps
-from bunkerctl.cli import answers
+from bunkerctl.cli import answers, batch
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.cli.user import IDS, confirm, erased
@@ -38,7 +38,7 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
     def answer(found: Identity) -> answers.Answer:
         return _changed(call, *expirations.start(call.vault(), found, due_at, restart=restart))
 
-    call.people(identity, answer, (*answers.EXPIRATION, "changed"))
+    batch.people(call, identity, answer, (*answers.EXPIRATION, "changed"))
 
 
 @command("exp status", IDS)
@@ -55,7 +55,7 @@ def status(call: Call, identity: str) -> None:
     def answer(found: Identity) -> answers.Answer:
         return _answer(call, expirations.status(call.vault(), found))
 
-    call.people(identity, answer, answers.EXPIRATION)
+    batch.people(call, identity, answer, answers.EXPIRATION)
 
 
 @command("exp cancel", IDS)
@@ -71,7 +71,7 @@ def cancel(call: Call, identity: str) -> None:
     def answer(found: Identity) -> answers.Answer:
         return _changed(call, *expirations.cancel(call.vault(), found))
 
-    call.people(identity, answer, (*answers.EXPIRATION, "changed"))
+    batch.people(call, identity, answer, (*answers.EXPIRATION, "changed"))
 
 
 @command("exp retain", EXPTOKEN)

@@ -61,13 +61,17 @@ MODULES = {
     "init": "vault",
     "status": "vault",
     "user": "user",
+    "user import": "imports",
+    "user hold": "holds",
+    "user release": "holds",
     "exp": "exp",
     "export": "export",
     "audit": "audit",
     "config": "config",
     "demo": "demo",
 }
-"""The first words, and the module below `cli` that has their commands."""
+"""The words of commands, and the module below `cli` that has them: a first word stands for all
+commands below it that are not here by themselves."""
 
 GROUPS = {
     "user": "People: add, read, change, list, hold and forget them.",
@@ -105,15 +109,29 @@ def command(
     return declare
 
 
+def first_words() -> list[str]:
+    return [words for words in MODULES if " " not in words]
+
+
 def load(first: str) -> dict[tuple[str, ...], Command]:
-    """Import the module of a first word; return its commands."""
-    import_module(f"bunkerctl.cli.{MODULES[first]}")
+    """Import every command that begins with a word; return them in the order of MODULES."""
+    for words, module in MODULES.items():
+        if words.split()[0] == first:
+            import_module(f"bunkerctl.cli.{module}")
     return {words: found for words, found in COMMANDS.items() if words[0] == first}
+
+
+def find(words: tuple[str, ...]) -> Command | None:
+    """Return a command after importing what it needs, and no more; None if there is none."""
+    module = MODULES.get(" ".join(words)) or MODULES.get(words[0])
+    if module is not None:
+        import_module(f"bunkerctl.cli.{module}")
+    return COMMANDS.get(words)
 
 
 def load_all() -> dict[tuple[str, ...], Command]:
     """Import every command, in the order of MODULES."""
-    return {words: found for first in MODULES for words, found in load(first).items()}
+    return {words: found for first in first_words() for words, found in load(first).items()}
 
 
 def assign(command: Command, words: tuple[str, ...]) -> dict[str, Any] | None:

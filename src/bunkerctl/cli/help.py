@@ -73,7 +73,7 @@ def _of_program() -> str:
     commands = grammar.load_all()
     rows = [
         (first, grammar.GROUPS.get(first) or commands[(first,)].summary())
-        for first in grammar.MODULES
+        for first in grammar.first_words()
     ]
     codes = [(str(code), meaning) for code, _, meaning in exit_codes()]
     return _join(

@@ -64,21 +64,24 @@ class _Group(TyperGroup):
             name=words[-1] if words else "bunkerctl",
             params=_options(words, grammar.GLOBALS, everywhere, shared=True),
             add_help_option=False,
+            invoke_without_command=True,
+            callback=self._alone,
         )
         self._words = words
         self._everywhere = everywhere
 
+    def _alone(self) -> Line:
+        """Answer a line that ends here: with help, as `--help` does."""
+        return Line(words=self._words, command=None, values={}, everywhere=self._everywhere)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         words = (*self._words, args[0])
-        if words[0] not in grammar.MODULES:
-            raise _unknown_command(args[0], list(grammar.MODULES), self._words)
-        if words[0] in grammar.GROUPS and len(words) == 1:
+        if len(words) == 1 and words[0] in grammar.GROUPS:
             return args[0], _Group(words, self._everywhere), args[1:]
-        commands = grammar.load(words[0])
-        if words not in commands:
-            known = [found[-1] for found in commands]
-            raise _unknown_command(args[0], known, self._words)
-        return args[0], _leaf(commands[words], self._everywhere), args[1:]
+        command = grammar.find(words)
+        if command is None:
+            raise _unknown_command(args[0], self._words)
+        return args[0], _leaf(command, self._everywhere), args[1:]
 
 
 def _leaf(command: grammar.Command, everywhere: dict[str, Any]) -> TyperCommand:
@@ -150,7 +153,8 @@ def _wanted(command: grammar.Command) -> str:
     return " ".join(words) or "no argument"
 
 
-def _unknown_command(word: str, known: list[str], words: tuple[str, ...]) -> Usage:
+def _unknown_command(word: str, words: tuple[str, ...]) -> Usage:
+    known = [found[-1] for found in grammar.load(words[0])] if words else grammar.first_words()
     near = get_close_matches(word, known, 1)
     path = " ".join(("bunkerctl", *words))
     return Usage(
@@ -163,10 +167,8 @@ def _usage(error: typer.TyperException) -> Usage:
     """Say what is wrong without what was typed: an option's name is ours, if it is near one."""
     name = getattr(error, "option_name", None)
     if name is None:
-        return Usage("a command is missing", hint="bunkerctl --help lists the commands")
+        return Usage("malformed options", hint="see --help")
     if type(error).__name__ == "NoSuchOption":
         near = getattr(error, "possibilities", None)
-        return Usage(
-            "unknown option", hint=f"did you mean {sorted(near)[0]}?" if near else "see --help"
-        )
+        return Usage("unknown option", hint=f"did you mean {near[0]}?" if near else "see --help")
     return Usage(f"option {name} needs a value, or takes none")

@@ -1,31 +1,16 @@
-"""`user add`, `get`, `update`, `list`, `forget`, `import`, `hold` and `release`."""
+"""`user add`, `get`, `update`, `list` and `forget`."""
 
 from __future__ import annotations
 
-import collections
-
-from bunkerctl import (
-    erasure,
-    errors,
-    files,
-    holds,
-    identities,
-    imports,
-    jsontext,
-    patches,
-    times,
-    users,
-)
-from bunkerctl.cli import answers, output
+from bunkerctl import erasure, errors, identities, jsontext, patches, users
+from bunkerctl.cli import answers, batch, output
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.cli.shell import as_path
 from bunkerctl.model import EXPSTATUSES, Identity, Tombstone, User
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import Any, BinaryIO
+    from typing import Any
 
 ID = argument("identity", "ID", "token:UUID, email:…, phone:…, login:… or custom:…")
 IDS = argument("identity", "ID", "whose; `-` reads one a line from standard input")
@@ -82,7 +67,7 @@ def get(call: Call, field: str | None, identity: str) -> None:
 
     if field is None or identity == "-":
         columns = answers.USER if field is None else ("token", "field", "value")
-        call.people(identity, answer, columns)
+        batch.people(call, identity, answer, columns)
         return
     value = answer(call.identity(identity))["value"]
     if call.output.form in ("json", "jsonl"):
@@ -192,93 +177,9 @@ def forget(call: Call, identity: str) -> None:
 
     if identity == "-" and not call.flag("yes"):
         raise errors.Declined("erasing a list needs --yes: nothing was erased")
-    call.people(identity, answer, answers.ERASED)
+    batch.people(call, identity, answer, answers.ERASED)
     for residue in residues:
         raise residue
-
-
-@command(
-    "user import",
-    option("--format", "FORM", "jsonl"),
-    option("--on-conflict", "WHAT", "error, skip or update, when an identity is taken"),
-    option("--rejects", "FILE", "put the rejected lines there, to be mended and run again"),
-    option("--dry-run", None, "report what would be done, and do nothing"),
-    argument("file", "FILE", "JSON lines; `-` is standard input"),
-)
-def import_(
-    call: Call,
-    format: str | None,
-    on_conflict: str | None,
-    rejects: str | None,
-    dry_run: bool,
-    file: str,
-) -> None:
-    """Add many people, a JSON object a line.
-
-    A line is a record, or what `export --all` wrote: then the token is kept if it is free, and
-    the person goes on waiting, staying or being held. A bad line is rejected alone: the good ones
-    are in, and the exit code is 3. --on-conflict update merges a line into the person it is about.
-
-    Answer: read, added, updated, skipped, rejected.
-
-    Examples:
-      bunkerctl user import people.jsonl --dry-run
-      bunkerctl user import people.jsonl --rejects bad.jsonl
-    """
-    if format not in (None, "jsonl"):
-        raise errors.Usage("--format must be jsonl")
-    policy = on_conflict or "error"
-    if policy not in imports.POLICIES:
-        raise errors.Usage(f"--on-conflict must be one of {', '.join(imports.POLICIES)}")
-    options = imports.Options(on_conflict=policy, region=call.region(), dry_run=dry_run)
-    tally = imports.Tally()
-    lines = files.lines(_source(call, file), jsontext.MAX_BYTES)
-    rejected = _told(call, imports.run(call.vault(), lines, options, tally))
-    kept = (one.raw + b"\n" for one in rejected if one.raw is not None)
-    if rejects is None:
-        collections.deque(kept, maxlen=0)
-    else:
-        files.write(as_path(rejects), kept, force=False)
-    call.show(tally.counts())
-    if tally.rejected:
-        raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
-
-
-@command(
-    "user hold",
-    option("--reason", "TEXT", "why the data must be kept; it is erased with the person"),
-    option("--until", "DATE", "when the hold lapses by itself"),
-    ID,
-)
-def hold(call: Call, reason: str | None, until: str | None, identity: str) -> None:
-    """Put a person under a legal hold: nothing erases it until it is released or lapses.
-
-    Answer: as `user get`, and hold (reason, since, until, by), changed.
-
-    Examples:
-      bunkerctl user hold login:ann --reason "court case" --until 2027-06-30
-    """
-    why = reason or call.take("reason")
-    if not why:
-        raise errors.Usage("a hold needs --reason")
-    ends = None if until is None else times.parse_date(until)
-    if ends is not None and ends <= call.now():
-        raise errors.Invalid("--until must lie ahead")
-    user, changed = holds.hold(call.vault(), call.identity(identity), why, ends)
-    _show_hold(call, user, changed)
-
-
-@command("user release", ID)
-def release(call: Call, identity: str) -> None:
-    """Lift a legal hold.
-
-    Answer: as `user get`, and hold (null), changed.
-
-    Examples:
-      bunkerctl user release login:ann
-    """
-    whose = call.identity(identity)
-    _show_hold(call, *holds.release(call.vault(), whose))
 
 
 def confirm(call: Call, found: User | Tombstone, action: str) -> None:
@@ -302,11 +203,6 @@ def erased(done: erasure.Erased, residues: list[errors.Residue]) -> answers.Answ
     return answers.erased(done.tombstone, done.changed)
 
 
-def _show_hold(call: Call, user: User, changed: bool) -> None:
-    now = call.now()
-    call.show({**answers.user(user, now), "hold": answers.hold(user, now), "changed": changed})
-
-
 def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) -> Any:
     """Return the JSON that the arguments, a file or standard input give."""
     if fields and data is not None:
@@ -328,20 +224,5 @@ def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) 
     return document
 
 
-def _source(call: Call, path: str) -> BinaryIO:
-    if path == "-":
-        return call.stdin()
-    try:
-        return open(as_path(path), "rb")
-    except OSError as error:
-        raise files.explain(error, "read", path) from error
-
-
 def _token(text: str) -> str:
     return identities.parse_uuid(text.removeprefix("token:"), "--after")
-
-
-def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports.Rejection]:
-    for one in rejected:
-        output.tell(call.shell.stderr, f"error: line {one.line}: {one.error.message}")
-        yield one

@@ -1,0 +1,52 @@
+"""`user hold` and `user release`."""
+
+from __future__ import annotations
+
+from bunkerctl import errors, holds, times
+from bunkerctl.cli import answers
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import command, option
+from bunkerctl.cli.user import ID
+from bunkerctl.model import User
+
+
+@command(
+    "user hold",
+    option("--reason", "TEXT", "why the data must be kept; it is erased with the person"),
+    option("--until", "DATE", "when the hold lapses by itself"),
+    ID,
+)
+def hold(call: Call, reason: str | None, until: str | None, identity: str) -> None:
+    """Put a person under a legal hold: nothing erases it until it is released or lapses.
+
+    Answer: as `user get`, and hold (reason, since, until, by), changed.
+
+    Examples:
+      bunkerctl user hold login:ann --reason "court case" --until 2027-06-30
+    """
+    why = reason or call.take("reason")
+    if not why:
+        raise errors.Usage("a hold needs --reason")
+    ends = None if until is None else times.parse_date(until)
+    if ends is not None and ends <= call.now():
+        raise errors.Invalid("--until must lie ahead")
+    user, changed = holds.hold(call.vault(), call.identity(identity), why, ends)
+    _show_hold(call, user, changed)
+
+
+@command("user release", ID)
+def release(call: Call, identity: str) -> None:
+    """Lift a legal hold.
+
+    Answer: as `user get`, and hold (null), changed.
+
+    Examples:
+      bunkerctl user release login:ann
+    """
+    whose = call.identity(identity)
+    _show_hold(call, *holds.release(call.vault(), whose))
+
+
+def _show_hold(call: Call, user: User, changed: bool) -> None:
+    now = call.now()
+    call.show({**answers.user(user, now), "hold": answers.hold(user, now), "changed": changed})

@@ -1,0 +1,78 @@
+"""`user import`."""
+
+from __future__ import annotations
+
+import collections
+
+from bunkerctl import errors, files, imports, jsontext
+from bunkerctl.cli import output
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.cli.shell import as_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+
+@command(
+    "user import",
+    option("--format", "FORM", "jsonl"),
+    option("--on-conflict", "WHAT", "error, skip or update, when an identity is taken"),
+    option("--rejects", "FILE", "put the rejected lines there, to be mended and run again"),
+    option("--dry-run", None, "report what would be done, and do nothing"),
+    argument("file", "FILE", "JSON lines; `-` is standard input"),
+)
+def import_(
+    call: Call,
+    format: str | None,
+    on_conflict: str | None,
+    rejects: str | None,
+    dry_run: bool,
+    file: str,
+) -> None:
+    """Add many people, a JSON object a line.
+
+    A line is a record, or what `export --all` wrote: then the token is kept if it is free, and
+    the person goes on waiting, staying or being held. A bad line is rejected alone: the good ones
+    are in, and the exit code is 3. --on-conflict update merges a line into the person it is about.
+
+    Answer: read, added, updated, skipped, rejected.
+
+    Examples:
+      bunkerctl user import people.jsonl --dry-run
+      bunkerctl user import people.jsonl --rejects bad.jsonl
+    """
+    if format not in (None, "jsonl"):
+        raise errors.Usage("--format must be jsonl")
+    policy = on_conflict or "error"
+    if policy not in imports.POLICIES:
+        raise errors.Usage(f"--on-conflict must be one of {', '.join(imports.POLICIES)}")
+    options = imports.Options(on_conflict=policy, region=call.region(), dry_run=dry_run)
+    tally = imports.Tally()
+    lines = files.lines(_source(call, file), jsontext.MAX_BYTES)
+    rejected = _told(call, imports.run(call.vault(), lines, options, tally))
+    kept = (one.raw + b"\n" for one in rejected if one.raw is not None)
+    if rejects is None:
+        collections.deque(kept, maxlen=0)
+    else:
+        files.write(as_path(rejects), kept, force=False)
+    call.show(tally.counts())
+    if tally.rejected:
+        raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
+
+
+def _source(call: Call, path: str) -> BinaryIO:
+    if path == "-":
+        return call.stdin()
+    try:
+        return open(as_path(path), "rb")
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
+
+
+def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports.Rejection]:
+    for one in rejected:
+        output.tell(call.shell.stderr, f"error: line {one.line}: {one.error.message}")
+        yield one
