@@ -7,7 +7,7 @@ The master key M is 32 random bytes. Everything else is derived from it with HKD
 from __future__ import annotations
 
 import hmac
-import secrets
+import os
 
 KEY_BYTES = 32
 SALT_BYTES = 16
@@ -15,11 +15,11 @@ SALT_BYTES = 16
 
 def new_master_key() -> bytes:
     """Return 32 random bytes from the operating system."""
-    return secrets.token_bytes(KEY_BYTES)
+    return os.urandom(KEY_BYTES)
 
 
 def random_bytes(count: int) -> bytes:
-    return secrets.token_bytes(count)
+    return os.urandom(count)
 
 
 def database_key(master: bytes, vault_id: bytes) -> bytes:

@@ -9,7 +9,7 @@ from bunkerctl.cli import output, shell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bunkerctl.cli.parser import Line
+    from bunkerctl.cli.grammar import Line
     from bunkerctl.cli.shell import Shell
 
 EXIT_BROKEN_PIPE = 141
@@ -61,12 +61,11 @@ def _run_guarded(argv: list[str], surroundings: Shell, *, writable: bool) -> int
 
 
 def _run(words: list[str], surroundings: Shell) -> int:
-    from bunkerctl.cli import parser
-    from bunkerctl.cli.call import Call
-
-    line = parser.parse(words)
+    line = _parsed(words)
     if line.command is None:
         return _inform(line, surroundings)
+    from bunkerctl.cli.call import Call
+
     call = Call(surroundings, line.everywhere)
     try:
         line.command.run(call, **line.values)
@@ -76,13 +75,26 @@ def _run(words: list[str], surroundings: Shell) -> int:
         call.output.flush()
 
 
+def _parsed(words: list[str]) -> Line:
+    from bunkerctl.cli import shortcut
+
+    line = shortcut.read(words)
+    if line is None:
+        from bunkerctl.cli import parser
+
+        line = parser.parse(words)
+    return line
+
+
 def _inform(line: Line, surroundings: Shell) -> int:
     """Print the version, or the help of a command or group."""
-    from bunkerctl.cli import help
-
     screen = output.Output("plain", surroundings.stdout, surroundings.stderr)
-    version = line.everywhere.get("version")
-    screen.text(f"bunkerctl {__version__}\n" if version else help.text(line.words))
+    if line.everywhere.get("version"):
+        screen.text(f"bunkerctl {__version__}\n")
+    else:
+        from bunkerctl.cli import help
+
+        screen.text(help.text(line.words))
     screen.flush()
     return 0
 

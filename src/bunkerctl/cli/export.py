@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @command(
     "export",
     option("--all", None, "every living person, a JSON line each, as `user import` reads it"),
-    option("--format", "FORM", "json"),
+    option("--format", "FORM", "form of the export", choices=("json",)),
     option("--out", "FILE", "write there (0600), not to standard output (`-`)"),
     option("--force", None, "replace a file that exists"),
     argument("identity", "ID", "whose data", "optional"),
@@ -42,9 +42,9 @@ def export(
     """
     if all == (identity is not None):
         raise errors.Usage("export takes an ID, or --all")
-    if format not in (None, "json") or (all and format is not None):
-        raise errors.Usage("--format must be json, and --all takes -o jsonl")
-    if all and (call.flag("json") or call.said("output") not in (None, "jsonl")):
+    if all and (
+        format is not None or call.flag("json") or call.said("output") not in (None, "jsonl")
+    ):
         raise errors.Usage("--all is JSON lines: -o jsonl")
     chunks = _everyone(call) if identity is None else _person(call, identity)
     if out is None or out == "-":

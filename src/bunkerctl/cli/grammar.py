@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from bunkerctl.config import COLORS, FORMS
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
 
 
 class Option(Value):
-    """An option; `metavar` None makes it a flag, `environment` names the variable behind it."""
+    """An option; `metavar` None makes it a flag, `environment` names the variable behind it.
+
+    `choices` are the values it takes, if they are fixed.
+    """
 
     names: tuple[str, ...]
     metavar: str | None
     help: str
     environment: str | None
+    choices: tuple[str, ...]
 
     def key(self) -> str:
         longest = max(self.names, key=len)
@@ -54,6 +59,15 @@ class Command(Value):
         return [line.removeprefix("    ") for line in lines]
 
 
+class Line(Value):
+    """A parsed line: `command` is None where help for `words` or the version is wanted."""
+
+    words: tuple[str, ...]
+    command: Command | None
+    values: dict[str, Any]
+    everywhere: dict[str, Any]
+
+
 COMMANDS: dict[tuple[str, ...], Command] = {}
 """Every command that has been imported, by its words."""
 
@@ -82,9 +96,21 @@ GROUPS = {
 """The first words that have further words below them, and what they are about."""
 
 
-def option(names: str, metavar: str | None, help: str, environment: str | None = None) -> Option:
+def option(
+    names: str,
+    metavar: str | None,
+    help: str,
+    environment: str | None = None,
+    choices: tuple[str, ...] = (),
+) -> Option:
     """Declare an option: `names` like "-o --output"."""
-    return Option(names=tuple(names.split()), metavar=metavar, help=help, environment=environment)
+    return Option(
+        names=tuple(names.split()),
+        metavar=metavar,
+        help=help,
+        environment=environment,
+        choices=choices,
+    )
 
 
 def argument(key: str, metavar: str, help: str, count: str = "one") -> Argument:
@@ -153,7 +179,7 @@ def assign(command: Command, words: tuple[str, ...]) -> dict[str, Any] | None:
 GLOBALS = (
     option("--vault", "DIR", "which vault", "BUNKERCTL_VAULT"),
     option("--config", "FILE", "settings (TOML); must exist when named", "BUNKERCTL_CONFIG"),
-    option("-o --output", "FORM", "table, plain, json, jsonl or csv", "BUNKERCTL_OUTPUT"),
+    option("-o --output", "FORM", "form of the result", "BUNKERCTL_OUTPUT", FORMS),
     option("--json", None, "the same as -o json"),
     option("--key-file", "FILE", "the master key is in this file", "BUNKERCTL_KEY_FILE"),
     option("--key-command", "CMD", "this command prints the master key", "BUNKERCTL_KEY_COMMAND"),
@@ -168,7 +194,7 @@ GLOBALS = (
     option(
         "--lock-wait", "DUR", "how long to wait for another writer (10s)", "BUNKERCTL_LOCK_WAIT"
     ),
-    option("--color", "WHEN", "auto, always or never"),
+    option("--color", "WHEN", "when to use colour", None, COLORS),
     option("-h --help", None, "show this help"),
     option("--version", None, "show the version"),
 )

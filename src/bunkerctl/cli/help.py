@@ -69,6 +69,10 @@ def option_name(option: grammar.Option) -> str:
     return names if option.metavar is None else f"{names} {option.metavar}"
 
 
+def option_help(option: grammar.Option) -> str:
+    return f"{option.help}: {', '.join(option.choices)}" if option.choices else option.help
+
+
 def _of_program() -> str:
     commands = grammar.load_all()
     rows = [
@@ -108,7 +112,7 @@ def _of_command(command: grammar.Command) -> str:
         break_long_words=False,
     )
     arguments = [(one.metavar, one.help) for one in command.arguments]
-    options = [(option_name(one), one.help) for one in command.options]
+    options = [(option_name(one), option_help(one)) for one in command.options]
     everywhere = textwrap.fill(
         ", ".join(option_name(one) for one in grammar.GLOBALS) + ": see `bunkerctl --help`.",
         WIDTH - 2,
@@ -125,7 +129,7 @@ def _of_command(command: grammar.Command) -> str:
 
 def _global_row(option: grammar.Option) -> tuple[str, str]:
     behind = f" [{option.environment}]" if option.environment else ""
-    return option_name(option), option.help + behind
+    return option_name(option), option_help(option) + behind
 
 
 def _option_usage(option: grammar.Option) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @command(
     "user import",
-    option("--format", "FORM", "jsonl"),
-    option("--on-conflict", "WHAT", "error, skip or update, when an identity is taken"),
+    option("--format", "FORM", "form of the file", choices=("jsonl",)),
+    option("--on-conflict", "WHAT", "when an identity is taken", choices=imports.POLICIES),
     option("--rejects", "FILE", "put the rejected lines there, to be mended and run again"),
     option("--dry-run", None, "report what would be done, and do nothing"),
     argument("file", "FILE", "JSON lines; `-` is standard input"),
@@ -44,12 +44,9 @@ def import_(
       bunkerctl user import people.jsonl --dry-run
       bunkerctl user import people.jsonl --rejects bad.jsonl
     """
-    if format not in (None, "jsonl"):
-        raise errors.Usage("--format must be jsonl")
-    policy = on_conflict or "error"
-    if policy not in imports.POLICIES:
-        raise errors.Usage(f"--on-conflict must be one of {', '.join(imports.POLICIES)}")
-    options = imports.Options(on_conflict=policy, region=call.region(), dry_run=dry_run)
+    options = imports.Options(
+        on_conflict=on_conflict or "error", region=call.region(), dry_run=dry_run
+    )
     tally = imports.Tally()
     lines = files.lines(_source(call, file), jsontext.MAX_BYTES)
     rejected = _told(call, imports.run(call.vault(), lines, options, tally))

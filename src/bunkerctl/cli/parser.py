@@ -12,23 +12,14 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from bunkerctl.cli import grammar
+from bunkerctl.cli.grammar import Line
 from bunkerctl.errors import Usage
-from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _REST = "words"
-
-
-class Line(Value):
-    """A parsed line: `command` is None where help for `words` or the version is wanted."""
-
-    words: tuple[str, ...]
-    command: grammar.Command | None
-    values: dict[str, Any]
-    everywhere: dict[str, Any]
 
 
 def parse(argv: list[str]) -> Line:
@@ -122,11 +113,17 @@ def _options(
     *,
     shared: bool,
 ) -> list[TyperOption]:
+    choices = {option.key(): option.choices for option in options}
+
     def keep(_context: Any, parameter: Any, value: Any) -> Any:
-        if value not in (None, False):
+        if value in (None, False):
+            return value
+        if choices[parameter.name] and value not in choices[parameter.name]:
+            raise Usage(f"{parameter.opts[-1]} must be {_either(choices[parameter.name])}")
+        if shared:
             everywhere[parameter.name] = value
-            if parameter.name in ("help", "version"):
-                raise _Shortcut(words)
+        if parameter.name in ("help", "version"):
+            raise _Shortcut(words)
         return value
 
     return [
@@ -136,11 +133,16 @@ def _options(
             is_flag=option.metavar is None,
             default=False if option.metavar is None else None,
             expose_value=not shared,
-            callback=keep if shared else None,
+            callback=keep,
             is_eager=option.key() in ("help", "version"),
         )
         for option in options
     ]
+
+
+def _either(choices: tuple[str, ...]) -> str:
+    *most, last = choices
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _wanted(command: grammar.Command) -> str:

@@ -110,7 +110,7 @@ def update(
 
 @command(
     "user list",
-    option("--expstatus", "S", "none, wait, retain or expired"),
+    option("--expstatus", "S", "who stands so", choices=EXPSTATUSES),
     option("--created-before", "D", "created before this date, or before that long ago"),
     option("--updated-before", "D", "updated before this date, or before that long ago"),
     option("--held", None, "under a legal hold"),
@@ -137,8 +137,6 @@ def list_(
       bunkerctl user list --expstatus wait
       bunkerctl user list --updated-before 2y -o jsonl
     """
-    if expstatus is not None and expstatus not in EXPSTATUSES:
-        raise errors.Usage(f"--expstatus must be one of {', '.join(EXPSTATUSES)}")
     wanted = users.Listing(
         expstatus=expstatus,
         created_before=call.moment(created_before),
