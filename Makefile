@@ -1,0 +1,73 @@
+# Two commands set everything up: `make demo` and `make test`. Both can be run again.
+
+VENV := .venv
+BIN := $(VENV)/bin
+BARE := build/bare
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test torture lint docs wheel smoke bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo     install into $(VENV), and walk through the whole job"
+	@echo "make test     install what the tests need, and run them"
+	@echo "make torture  the state machine of all commands, for long"
+	@echo "make lint     ruff, mypy, and whether the generated files are stale"
+	@echo "make docs     write the generated files: man pages, completions, reference"
+	@echo "make wheel    build the wheel into dist/"
+	@echo "make smoke    install the wheel into a bare venv, and try it there"
+	@echo "make bench    measure a cold call against its floor"
+
+demo: $(VENV)/.installed
+	@$(BIN)/bunkerctl demo
+
+test: $(VENV)/.test
+	@tools/packages.sh test
+	$(BIN)/python -m pytest -n auto
+
+torture: $(VENV)/.test
+	$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile=torture
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python tools/generate.py --check
+
+docs: $(VENV)/.installed
+	$(BIN)/python tools/generate.py
+
+wheel: $(VENV)/.installed
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+smoke: $(BARE)/.installed
+	tools/smoke.sh $(BARE)
+
+bench: $(BARE)/.installed
+	$(BARE)/bin/python bench/cold.py bench/RESULTS.md
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/.installed: pyproject.toml
+	@tools/packages.sh venv
+	test -x $(BIN)/python || "$$(tools/packages.sh python)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+# A venv with the wheel and its dependencies, and nothing else.
+$(BARE)/.installed: wheel
+	rm -rf $(BARE)
+	"$$(tools/packages.sh python)" -m venv $(BARE)
+	$(BARE)/bin/python -m pip install --quiet dist/*.whl
+	@touch $@

@@ -1,0 +1,66 @@
+# Made by `make docs` from the command table; do not edit.
+_bunkerctl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local path= word words= skip= i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [[ $skip ]]; then skip=; continue; fi
+        case $word in
+            --action|--actor|--after|--against|--color|--config|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--key-command|--key-fd|--key-file|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            -*) ;;
+            *) case " $path $word" in
+                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+            esac ;;
+        esac
+    done
+    COMPREPLY=()
+    for word in "$path $prev" "$prev"; do
+        case $word in
+            '--vault') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            '--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            '-o') words="table plain json jsonl csv" ;;
+            '--output') words="table plain json jsonl csv" ;;
+            '--key-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            '--color') words="auto always never" ;;
+            'user add --data') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'user update --data') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'user list --expstatus') words="none wait retain expired" ;;
+            'user import --format') words="jsonl" ;;
+            'user import --on-conflict') words="error skip update" ;;
+            'user import --rejects') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'export --format') words="json" ;;
+            'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        esac
+        [[ $words ]] && break
+    done
+    if [[ -z $words && $skip ]]; then return; fi
+    if [[ -z $words ]]; then
+        case $path in
+            '') words="init status user exp export audit config demo" ;;
+            'user') words="add get update list forget import hold release" ;;
+            'exp') words="start status cancel retain delete list sweep" ;;
+            'audit') words="list show head verify" ;;
+            'config') words="show get set path" ;;
+            'status') [[ $cur == -* ]] && words="--check --max-age" ;;
+            'user add') [[ $cur == -* ]] && words="--data" ;;
+            'user get') [[ $cur == -* ]] && words="--field" ;;
+            'user update') [[ $cur == -* ]] && words="--data --if-version" ;;
+            'user list') [[ $cur == -* ]] && words="--expstatus --created-before --updated-before --held --limit --after --reveal" ;;
+            'user import') [[ $cur == -* ]] && words="--format --on-conflict --rejects --dry-run" ;;
+            'user hold') [[ $cur == -* ]] && words="--reason --until" ;;
+            'exp start') [[ $cur == -* ]] && words="--in --on --restart" ;;
+            'exp list') [[ $cur == -* ]] && words="--due --within --limit" ;;
+            'exp sweep') [[ $cur == -* ]] && words="--dry-run --limit --max-deletes --accept-clock" ;;
+            'export') [[ $cur == -* ]] && words="--all --format --out --force" ;;
+            'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
+            'audit verify') [[ $cur == -* ]] && words="--against" ;;
+        esac
+        if [[ $cur == -* ]]; then words="$words --vault --config -o --output --json --key-file --key-command --key-fd --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version"; fi
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    case $path in
+        'user import') [[ $cur == -* ]] || { compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return; } ;;
+    esac
+}
+complete -F _bunkerctl bunkerctl

@@ -1,0 +1,64 @@
+"""Write what is made from the command table: man pages, completions, the README's reference.
+
+`python tools/generate.py` writes the files, `--check` only says which are stale.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import completions
+import manpages
+import readme
+
+ROOT = Path(__file__).parent.parent
+
+
+def generated() -> dict[str, str]:
+    """Return the content of every generated file, by its path in the repository."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return {
+        **{f"man/{name}": text for name, text in manpages.pages().items()},
+        **{f"completions/{name}": text for name, text in completions.scripts().items()},
+        "README.md": readme.put_into(text),
+    }
+
+
+def stale() -> list[str]:
+    """Return the files that differ from what they should be, and those that should not be."""
+    wanted = generated()
+    there = {
+        str(path.relative_to(ROOT))
+        for folder in ("man", "completions")
+        for path in (ROOT / folder).iterdir()
+    }
+    odd = there - wanted.keys()
+    return sorted(odd) + [name for name, text in wanted.items() if _read(name) != text]
+
+
+def write() -> None:
+    wanted = generated()
+    for name in stale():
+        if name in wanted:
+            (ROOT / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (ROOT / name).unlink()
+
+
+def _read(name: str) -> str | None:
+    path = ROOT / name
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def main() -> int:
+    if sys.argv[1:] != ["--check"]:
+        write()
+    found = stale()
+    for name in found:
+        print(f"stale: {name} (run `make docs`)", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+#!/bin/sh
+# What the system must have. As root on Debian or Ubuntu it is installed, else it is named.
+#   packages.sh python   print a Python that is new enough
+#   packages.sh venv     let that Python make virtual environments
+#   packages.sh test     what the tests need besides: a keyring, and a clock that can be moved
+set -eu
+
+python() {
+    for name in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    echo "bunkerctl needs Python 3.11 or newer; name it with PYTHON=..." >&2
+    return 1
+}
+
+can_install() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
+}
+
+install() {
+    echo "installing $*" >&2
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+case $1 in
+python)
+    python
+    ;;
+venv)
+    found=$(python)
+    if "$found" -c 'import ensurepip' 2>/dev/null; then
+        exit 0
+    fi
+    version=$("$found" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+    if can_install; then
+        install "$version-venv"
+    else
+        echo "$found cannot make virtual environments: install $version-venv" >&2
+        exit 1
+    fi
+    ;;
+test)
+    missing=
+    command -v dbus-daemon >/dev/null || missing="$missing dbus-daemon"
+    command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
+    command -v faketime >/dev/null || missing="$missing faketime libfaketime"
+    if [ -z "$missing" ]; then
+        exit 0
+    fi
+    if can_install; then
+        # shellcheck disable=SC2086
+        install $missing
+    else
+        echo "not installed:$missing" >&2
+        echo "so left out: tests of the keyring (dbus-daemon, gnome-keyring)," \
+            "tests that move the clock of a process (faketime)" >&2
+    fi
+    ;;
+esac
