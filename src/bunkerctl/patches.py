@@ -67,6 +67,18 @@ def _json_patch(operations: Any) -> Any:
     import jsonpatch
 
     try:
-        return jsonpatch.JsonPatch(operations)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError):
+        patch = jsonpatch.JsonPatch(operations)
+        for operation in operations:  # what the library looks at only when it applies them
+            if operation["op"] in ("add", "replace", "test"):
+                operation["value"]
+            elif operation["op"] in ("move", "copy"):
+                jsonpatch.JsonPointer(operation["from"])
+        return patch
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpatch.JsonPointerException,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):
         raise Invalid("malformed JSON Patch", hint="a list of operations as in RFC 6902") from None

@@ -59,7 +59,7 @@ def parse_date(text: str) -> int:
         raise Invalid("malformed time of day, or no time zone", hint=hint)
     offset = zone.replace("Z", "+00:00").replace("z", "+00:00")
     try:
-        moment = datetime.fromisoformat(f"{day}T{clock[:8]}{offset}")
+        moment = datetime.fromisoformat(f"{day}T{clock[:8]}{offset}").astimezone(UTC)
         return int((moment - EPOCH).total_seconds())
     except (ValueError, OverflowError):
         raise Invalid("no such date", hint=hint) from None
@@ -80,9 +80,9 @@ def after(now: int, duration: Duration) -> int:
     Raises:
         Invalid: more than 100 years away.
     """
-    horizon = _plus_months(now, HORIZON_YEARS * 12)
     if duration.months > HORIZON_YEARS * 12:
         raise _too_far()
+    horizon = _horizon(now)
     due = _plus_months(now, duration.months) + duration.seconds
     if due > horizon:
         raise _too_far()
@@ -91,7 +91,7 @@ def after(now: int, duration: Duration) -> int:
 
 def check_horizon(now: int, due_at: int) -> None:
     """Raise Invalid if `due_at` is more than 100 years after `now`."""
-    if due_at > _plus_months(now, HORIZON_YEARS * 12):
+    if due_at > _horizon(now):
         raise _too_far()
 
 
@@ -106,6 +106,13 @@ def before(now: int, duration: Duration) -> int:
 def text(instant: int) -> str:
     """Write Unix seconds as RFC 3339, in UTC with `Z`."""
     return (EPOCH + timedelta(seconds=instant)).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+
+
+def _horizon(now: int) -> int:
+    try:
+        return _plus_months(now, HORIZON_YEARS * 12)
+    except (ValueError, OverflowError):  # a clock near the year 10000
+        raise _too_far() from None
 
 
 def _too_far() -> Invalid:
@@ -189,4 +196,4 @@ def _matches(text: str, shape: str) -> bool:
 
 
 def _is_offset(zone: str) -> bool:
-    return _matches(zone[1:], "dd:dd") and zone[0] in "+-"
+    return _matches(zone[1:], "dd:dd") and zone[0] in "+-" and zone[4] < "6"

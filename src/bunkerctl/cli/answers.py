@@ -58,6 +58,11 @@ EVENT = (
     "ref",
     "hash",
 )
+USER_BRIEF = ("token", "data", "expstatus", "due_at", "held")
+EXPIRATION_BRIEF = ("token", "due_at", "due", "held")
+EVENT_BRIEF = ("seq", "at", "action", "outcome", "actor", "token")
+"""What a table of many shows; the other forms have every field."""
+
 ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
 SETTING = ("name", "value", "source")
 EXPORT_SCHEMA = "bunkerctl.export/1"

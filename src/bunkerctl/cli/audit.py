@@ -57,7 +57,8 @@ def list_(
         actor=actor,
         limit=count,
     )
-    call.show_list(map(answers.event, audit.listing(vault, wanted)), answers.EVENT)
+    rows = map(answers.event, audit.listing(vault, wanted))
+    call.show_list(rows, answers.EVENT, brief=answers.EVENT_BRIEF)
 
 
 @command("audit show", argument("seq", "SEQ", "number of the event"))

@@ -240,8 +240,15 @@ class Call:
         """Write one value by itself."""
         self.output.text(output.safe(text or "") + "\n")
 
-    def show_list(self, answers: Any, columns: tuple[str, ...], *, at_once: bool = False) -> None:
-        self.output.many(answers, columns, at_once=at_once)
+    def show_list(
+        self,
+        answers: Any,
+        columns: tuple[str, ...],
+        *,
+        brief: tuple[str, ...] = (),
+        at_once: bool = False,
+    ) -> None:
+        self.output.many(answers, columns, brief=brief, at_once=at_once)
 
     def note(self, text: str) -> None:
         """Say something on standard error, unless --quiet."""

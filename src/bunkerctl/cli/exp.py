@@ -133,7 +133,8 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
         until = times.after(call.now(), times.parse_duration(within))
     count = call.count("--limit", limit)
     found = expirations.waiting(call.vault(), until, count)
-    call.show_list((_answer(call, user) for user in found), answers.EXPIRATION)
+    rows = (_answer(call, user) for user in found)
+    call.show_list(rows, answers.EXPIRATION, brief=answers.EXPIRATION_BRIEF)
 
 
 @command(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bunkerctl.identities import is_plain_address
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -20,7 +22,7 @@ def mask(value: Any) -> Any:
     if isinstance(value, list):
         return [mask(item) for item in value]
     if isinstance(value, str):
-        return _address(value) if "@" in value else _text(value)
+        return _address(value) if is_plain_address(value) else _text(value)
     return None if value is None else HIDDEN
 
 

@@ -20,6 +20,9 @@ _CELL_ESCAPES = {
     ord("\t"): "\\t",
     ord("\n"): "\\n",
 }
+GAP = 2
+UNBROKEN = 36  # a UUID; times and names are shorter
+LEAST = 16
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -57,7 +60,7 @@ class Output:
         elif self.form == "csv":
             self.many([answer], tuple(answer))
         elif self.form == "table":
-            self._table_of_one(answer)
+            self._table((), [[name, cell(value)] for name, value in answer.items()])
         else:
             self.text("".join(f"{name}\t{cell(value)}\n" for name, value in answer.items()))
 
@@ -66,11 +69,18 @@ class Output:
         answers: Iterable[Answer | Failure],
         columns: tuple[str, ...],
         *,
+        brief: tuple[str, ...] = (),
         at_once: bool = False,
     ) -> None:
-        """Write a list as it comes; `at_once` lets each item out before the next is asked for."""
+        """Write a list as it comes.
+
+        `brief` are the columns of a table, if not all; `at_once` lets each item out before the
+        next is asked for.
+        """
         if self.form == "table":
-            self._table([self._row(item) for item in answers], columns)
+            names = brief or columns
+            rows = [row for item in answers if (row := self._row(item)) is not None]
+            self._table(names, [[cell(row[name]) for name in names] for row in rows])
             return
         if self.form == "csv":
             self.text(_csv(columns))
@@ -86,7 +96,7 @@ class Output:
             elif (row := self._row(item)) is not None:
                 cells = [row[name] for name in columns]
                 line = "\t".join(map(cell, cells)) + "\n"
-                self.text(_csv(map(_csv_cell, cells)) if self.form == "csv" else line)
+                self.text(_csv(map(self._csv_cell, cells)) if self.form == "csv" else line)
             if at_once:
                 self.flush()
         if self.form == "json":
@@ -124,38 +134,43 @@ class Output:
             return None
         return item
 
-    def _table_of_one(self, answer: Answer) -> None:
-        rows: list[Answer | None] = [
-            {"name": name, "value": value} for name, value in answer.items()
-        ]
-        self._table(rows, ("name", "value"), header=False)
+    def _csv_cell(self, value: Any) -> str:
+        """Return a cell that a spreadsheet takes for text, never for a formula."""
+        text = value if isinstance(value, str) and not self.terminal else cell(value)
+        return "'" + text if text.startswith(_FORMULA) else text
 
-    def _table(
-        self, rows: list[Answer | None], columns: tuple[str, ...], *, header: bool = True
-    ) -> None:
-        from io import StringIO
+    def _table(self, names: tuple[str, ...], rows: list[list[str]]) -> None:
+        """Draw a table; where it would break what must stay whole, a block of lines an item.
 
+        Without names it has no header.
+        """
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(show_header=header, box=None, pad_edge=False)
-        for name in columns:
-            table.add_column(Text(name), style="dim" if name == "name" else "", overflow="fold")
-        for row in rows:
-            if row is not None:
-                table.add_row(*(Text(cell(row[name])) for name in columns))
-        screen = StringIO()
         console = Console(
-            file=screen,
             force_terminal=self._color,
             no_color=not self._color,
             width=None if self.terminal else 100_000,
             highlight=False,
         )
-        console.print(table)
-        lines = screen.getvalue().splitlines()
-        self.text("".join(line.rstrip() + "\n" for line in lines))
+        lines = [list(names), *rows] if names else rows
+        least = [max(map(_least, cells)) for cells in zip(*lines, strict=True)]
+        if names and sum(least) + GAP * len(least) > console.width:
+            for number, row in enumerate(rows):
+                self.text("\n" if number else "")
+                self._table((), [list(pair) for pair in zip(names, row, strict=True)])
+            return
+        table = Table(show_header=bool(names), box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+        for width, cells in zip(least, zip(*lines, strict=True), strict=True):
+            whole = max(map(len, cells)) <= width
+            head = Text(cells[0]) if names else ""
+            table.add_column(head, overflow="fold", min_width=width, no_wrap=whole)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        with console.capture() as screen:
+            console.print(table)
+        self.text("".join(line.rstrip() + "\n" for line in screen.get().splitlines()))
 
 
 def cell(value: Any) -> str:
@@ -167,6 +182,11 @@ def cell(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return safe(",".join(value))
     return jsontext.escaped(jsontext.dumps(value))
+
+
+def _least(text: str) -> int:
+    """Return the least width of a cell: short words stay whole, long values are folded."""
+    return len(text) if len(text) <= UNBROKEN and " " not in text else LEAST
 
 
 def safe(text: str) -> str:
@@ -222,11 +242,5 @@ def _csv(cells: Iterable[str]) -> str:
     from io import StringIO
 
     line = StringIO()
-    csv.writer(line, lineterminator="\n").writerow(list(cells))
-    return line.getvalue()
-
-
-def _csv_cell(value: Any) -> str:
-    """Return a cell that a spreadsheet takes for text, never for a formula."""
-    text = value if isinstance(value, str) else cell(value)
-    return "'" + text if text.startswith(_FORMULA) else text
+    csv.writer(line).writerow(list(cells))  # told to end lines with "\n" it would not quote "\r"
+    return line.getvalue().removesuffix("\r\n") + "\n"

@@ -148,7 +148,8 @@ def list_(
     vault = call.vault()
     now = call.now()
     found = users.listing(vault, wanted, reveal=reveal)
-    call.show_list((answers.user(user, now, masked=not reveal) for user in found), answers.USER)
+    rows = (answers.user(user, now, masked=not reveal) for user in found)
+    call.show_list(rows, answers.USER, brief=answers.USER_BRIEF)
 
 
 @command("user forget", IDS)
