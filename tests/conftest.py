@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import cli, crypto, keys
+from bunkerctl import crypto, keys
+from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
-from bunkerctl.store.connection import Database
 from bunkerctl.directory import read_header
+from bunkerctl.store.connection import Database
 
 EXECUTABLE = str(Path(sys.executable).parent / "bunkerctl")
 START = 1_800_000_000  # 2027-01-15T08:00:00Z: what the clock says until a test moves it
@@ -68,7 +69,7 @@ class Home:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         out, err = io.BytesIO(), io.BytesIO()
         shell = Shell(io.BytesIO(given), out, err, self.environment, lambda: self.now)
-        return Result(cli.run(words, shell), out.getvalue(), err.getvalue())
+        return Result(door.run(words, shell), out.getvalue(), err.getvalue())
 
     def ok(self, line: str | list[str], stdin: bytes | str = b"") -> Result:
         """Run a command that must succeed, and say nothing but notes on standard error."""

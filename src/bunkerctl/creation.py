@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from bunkerctl import crypto, errors, files, keys
 from bunkerctl.directory import (
@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 
 def create(
-    directory: str, key_file: str | None, origin: Origin, *, now: int, attended: bool
+    directory: str,
+    key_file: str | None,
+    origin: Origin,
+    *,
+    now: int,
+    attended: bool,
+    lock_wait: float,
 ) -> Header:
     """Make a vault with a new key, in a key file or in the keyring; return its header.
 
@@ -39,6 +45,7 @@ def create(
     Raises:
         Conflict: there is a vault, or something else, at that place.
         KeyUnavailable: the key could not be stored.
+        Busy: another process makes a vault there for longer than `lock_wait` seconds.
     """
     directory = os.path.abspath(directory)
     _check_free(directory)
@@ -49,7 +56,8 @@ def create(
         raise files.explain(error, "make", parent) from error
     check_place(parent)
     vault_id = str(uuid.uuid4())
-    with _stored_key(key_file, vault_id, attended) as (master, route):
+    with _alone(parent, key_file, lock_wait), _stored_key(key_file, vault_id, attended) as found:
+        master, route = found
         identifier = crypto.key_id(master, uuid.UUID(vault_id).bytes)
         header = Header(vault_id=vault_id, created_at=now, key_id=identifier, key=route)
         temporary = os.path.join(parent, f".{os.path.basename(directory)}.{vault_id[:8]}.tmp")
@@ -58,8 +66,7 @@ def create(
             os.rename(temporary, directory)  # fails unless the place is free or an empty directory
             files.sync_directory(parent)
         except OSError as error:
-            if os.path.isdir(directory) and os.listdir(directory):
-                raise _taken(directory) from error
+            _check_free(directory)
             raise files.explain(error, "make", directory) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -107,6 +114,19 @@ def _fill(directory: str, header: Header, master: bytes, origin: Origin, now: in
 
 
 @contextmanager
+def _alone(parent: str, key_file: str | None, lock_wait: float) -> Iterator[None]:
+    """Keep other `init`s out of both directories: one that fails takes its key away again,
+    and no other may have used that key by then.
+    """
+    folders = {parent, os.path.dirname(os.path.abspath(key_file))} if key_file else {parent}
+    with ExitStack() as stack:
+        for folder in sorted(map(os.path.realpath, folders)):  # in one order: no deadlock
+            if os.access(folder, os.R_OK):
+                stack.enter_context(files.locked(folder, lock_wait))
+        yield
+
+
+@contextmanager
 def _stored_key(
     key_file: str | None, vault_id: str, attended: bool
 ) -> Iterator[tuple[bytes, Route]]:
@@ -129,14 +149,7 @@ def _store(key_file: str | None, vault_id: str, attended: bool) -> tuple[Route, 
         return Route(source="keyring", place=backend), lambda: oskeyring.remove(backend, vault_id)
     path = os.path.abspath(key_file)
     route = Route(source="file", place=path)
-    try:
-        files.create(path, secret)
-        files.sync_directory(os.path.dirname(path))
-    except FileExistsError:
+    if os.path.lexists(path):
         return route, lambda: None
-    except OSError as error:
-        raise errors.KeyUnavailable(
-            f"cannot make the key file {path}: {os.strerror(error.errno or 0).lower()}",
-            reason="unreadable",
-        ) from error
+    files.write(path, [secret], force=False)
     return route, lambda: os.unlink(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import uuid
 
 from bunkerctl import errors, files, times
@@ -16,6 +17,8 @@ HEADER = "vault.json"
 LEDGER = "erasures.jsonl"
 LOCK = "vault.lock"
 
+MAX_HEADER_BYTES = 1 << 16
+KEY_ID_BYTES = 8
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk")
 
 
@@ -38,9 +41,7 @@ def read_header(directory: str) -> Header:
     """
     path = os.path.join(directory, HEADER)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            said = json.loads(file.read(1 << 16))
+        said = json.loads(_read(path))
     except (FileNotFoundError, NotADirectoryError):
         raise errors.NoVault(
             f"no vault at {directory}",
@@ -48,7 +49,7 @@ def read_header(directory: str) -> Header:
         ) from None
     except OSError as error:
         raise files.explain(error, "read", path) from error
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.IntegrityFailure(f"{path} is damaged") from None
     try:
         if said["format"] > FORMAT:
@@ -56,15 +57,37 @@ def read_header(directory: str) -> Header:
                 f"the vault has format {said['format']}, this program knows {FORMAT}",
                 hint="upgrade bunkerctl",
             )
-        key = said.get("key")
         return Header(
             vault_id=str(uuid.UUID(said["vault_id"])),
             created_at=times.parse_date(said["created_at"]),
-            key_id=str(said["key_id"]),
-            key=key and Route(source=str(key["source"]), place=str(key["place"])),
+            key_id=_hex(said["key_id"]),
+            key=None if said["key"] is None else _route(said["key"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
         raise errors.IntegrityFailure(f"{path} is damaged") from None
+
+
+def _read(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise errors.InputOutput(f"{path} is not a regular file")
+        return os.read(descriptor, MAX_HEADER_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _hex(text: str) -> str:
+    if len(bytes.fromhex(text)) != KEY_ID_BYTES or text != text.lower():
+        raise ValueError("not a key id")
+    return text
+
+
+def _route(said: dict[str, str]) -> Route:
+    source, place = said["source"], said["place"]
+    if not (isinstance(source, str) and isinstance(place, str) and source and place):
+        raise TypeError("not a route to a key")
+    return Route(source=source, place=place)
 
 
 def header_text(header: Header) -> bytes:

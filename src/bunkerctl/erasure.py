@@ -77,15 +77,18 @@ def scrub(vault: Vault, wait: float) -> None:
             "erased, but a reader keeps old pages alive",
             hint="the next command after that reader ends finishes the scrubbing",
         )
-    with vault.transaction() as tx:
-        state.set_scrubbed(tx.db, newest)
+    try:
+        with vault.transaction() as tx:
+            state.set_scrubbed(tx.db, newest)
+    except errors.Busy:
+        return  # all is done but the note of it: the next command does it again, and notes it
 
 
 def resume(vault: Vault) -> None:
     """Finish, without waiting, what an earlier command left unscrubbed."""
     try:
         scrub(vault, 0.0)
-    except (errors.Residue, errors.Busy):
+    except errors.Residue:
         return
     finally:
         vault.saved = False  # that was not this command's change

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
+import time
+from contextlib import contextmanager
 
-from bunkerctl.errors import Conflict, InputOutput
+from bunkerctl.errors import Busy, Conflict, InputOutput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 PRIVATE = 0o600
+LOCK_POLL_SECONDS = 0.05
 
 
 def explain(error: OSError, doing: str, path: str) -> InputOutput:
@@ -36,12 +40,8 @@ def write(path: str, chunks: Iterable[bytes], *, force: bool) -> None:
         Conflict: the file is there and `force` is false.
         InputOutput: it is there and not a regular file, or the file system refuses.
     """
+    check_writable(path, force=force)
     directory, name = os.path.split(os.path.abspath(path))
-    if os.path.lexists(path):
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise InputOutput(f"cannot write {path}: it is not a regular file")
-        if not force:
-            raise Conflict(f"{path} exists", hint="pass --force to replace it")
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     try:
         descriptor = os.open(
@@ -69,6 +69,15 @@ def write(path: str, chunks: Iterable[bytes], *, force: bool) -> None:
             os.unlink(temporary)
 
 
+def check_writable(path: str, *, force: bool) -> None:
+    """Raise what `write` would raise for what is there already."""
+    if os.path.lexists(path):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise InputOutput(f"cannot write {path}: it is not a regular file")
+        if not force:
+            raise Conflict(f"{path} exists", hint="pass --force to replace it")
+
+
 def read(path: str, limit: int) -> bytes:
     """Read a file, and no more than one byte over `limit` of it."""
     try:
@@ -90,6 +99,37 @@ def lines(file: BinaryIO, limit: int) -> Iterator[tuple[int, bytes | None]]:
         while line and not line.endswith(b"\n"):
             line = file.readline(1 << 20)
         yield number, None
+
+
+@contextmanager
+def locked(path: str, wait: float) -> Iterator[int]:
+    """Run a block alone with a file, made if need be, or with a directory; yields the descriptor.
+
+    Raises:
+        Busy: another process has it for longer than `wait` seconds.
+    """
+    flags = os.O_RDONLY if os.path.isdir(path) else os.O_RDWR | os.O_CREAT | os.O_APPEND
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    except OSError as error:
+        raise explain(error, "open", path) from error
+    try:
+        for turn in range(int(wait / LOCK_POLL_SECONDS) + 1):
+            if turn:
+                time.sleep(LOCK_POLL_SECONDS)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                continue
+        else:
+            raise Busy(
+                f"another process keeps {os.path.basename(path)}",
+                hint="try again, or wait longer with --lock-wait",
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def sync_directory(path: str) -> None:

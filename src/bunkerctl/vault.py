@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 import uuid
 from contextlib import contextmanager
 
@@ -19,8 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
-
-LOCK_POLL_SECONDS = 0.05
 
 
 class Vault:
@@ -42,7 +38,7 @@ class Vault:
         self.lock_wait = lock_wait
         self._clock = clock
         self.saved = False
-        """Whether a transaction of this call has been committed."""
+        """Whether this call has changed more than the audit trail."""
         self._index_key = b""
 
     def now(self) -> int:
@@ -104,22 +100,22 @@ class Vault:
         Raises:
             Busy: another has it for longer than `lock_wait`.
         """
-        with _locked(self.path(LOCK), self.lock_wait):
+        with files.locked(self.path(LOCK), self.lock_wait):
             yield
 
     @contextmanager
     def ledger(self, wait: float) -> Iterator[int]:
         """Run a block alone with the erasure ledger, open for appending; yields its descriptor."""
-        with _locked(self.path(LEDGER), wait) as descriptor:
+        with files.locked(self.path(LEDGER), wait) as descriptor:
             yield descriptor
 
     def close(self) -> None:
         self.db.close()
 
     def _commit(self, tx: Transaction) -> None:
-        tx.finish()
+        changed = tx.finish()
         self.db.commit()
-        self.saved = True
+        self.saved = self.saved or changed
 
 
 class Transaction:
@@ -131,6 +127,7 @@ class Transaction:
         self.now = vault.now()
         self._tree = audit.tree(vault.db)
         self._first = self._tree.size
+        self._changes = vault.db.changes()
 
     @contextmanager
     def attempt(self, action: str, token: str | None = None) -> Iterator[None]:
@@ -193,10 +190,16 @@ class Transaction:
         self._tree.append(digest)
         return seq
 
-    def finish(self) -> None:
-        """Store the tree; the vault calls this before it commits."""
-        if self._tree.size != self._first:
+    def finish(self) -> bool:
+        """Store the tree; return whether anything but the audit trail was changed.
+
+        The vault calls this before it commits.
+        """
+        events = self._tree.size - self._first
+        changed = self.db.changes() - self._changes > events
+        if events:
             audit.put_tree(self.db, self._tree)
+        return changed
 
 
 def open_vault(
@@ -237,32 +240,3 @@ def open_vault(
         db.close()
         raise
     return vault
-
-
-@contextmanager
-def _locked(path: str, wait: float) -> Iterator[int]:
-    try:
-        descriptor = os.open(
-            path,
-            os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC,
-            files.PRIVATE,
-        )
-    except OSError as error:
-        raise files.explain(error, "open", path) from error
-    try:
-        for turn in range(int(wait / LOCK_POLL_SECONDS) + 1):
-            if turn:
-                time.sleep(LOCK_POLL_SECONDS)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                continue
-        else:
-            raise errors.Busy(
-                f"another process keeps {os.path.basename(path)}",
-                hint="try again, or wait longer with --lock-wait",
-            )
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -1,137 +1,26 @@
-"""The door: parse, call one use case, show one value; every failure ends here."""
+"""The command line: `main` is the program."""
 
 from __future__ import annotations
 
 import sys
 
-from bunkerctl import __version__, errors
-from bunkerctl.cli import output, shell
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from bunkerctl.cli.grammar import Line
-    from bunkerctl.cli.shell import Shell
-
-EXIT_BROKEN_PIPE = 141
+from bunkerctl.cli import shell
 
 
 def main() -> None:
-    """Run the program in this process, and end it."""
+    """Run the program in this process, and end it.
+
+    Nothing else is imported until signals end the program in order: an interrupt in an import
+    would be a traceback.
+    """
+    from bunkerctl.errors import Interrupted
+
+    shell.speak_utf8()
     try:
         writable = shell.prepare()
-        surroundings = shell.of_process()
-        code = _run_guarded(sys.argv[1:], surroundings, writable=writable)
-    except errors.Interrupted as interrupted:  # before there was anything to tell it to
+        from bunkerctl.cli import door
+
+        code = door.run_guarded(sys.argv[1:], shell.of_process(), writable=writable)
+    except Interrupted as interrupted:  # before there was anything to tell it to
         code = 128 + interrupted.signum
     sys.exit(code)
-
-
-def run(argv: list[str], surroundings: Shell) -> int:
-    """Run one command line in the given surroundings; return the exit code."""
-    form = _form_of(argv, surroundings)
-    try:
-        words = [shell.as_utf8(word, "an argument") for word in argv]
-        return _run(words, surroundings)
-    except errors.BunkerError as error:
-        output.show_error(surroundings.stderr, error, form)
-        return error.exit_code
-
-
-def _run_guarded(argv: list[str], surroundings: Shell, *, writable: bool) -> int:
-    """As `run`, for a process: nothing may end in a traceback, which could show a value."""
-    form = _form_of(argv, surroundings)
-    try:
-        if not writable:
-            raise errors.OutputFailed("standard output is closed; nothing was done")
-        return run(argv, surroundings)
-    except BrokenPipeError:
-        shell.silence(1)
-        return EXIT_BROKEN_PIPE
-    except errors.BunkerError as error:
-        output.show_error(surroundings.stderr, error, form)
-        return error.exit_code
-    except errors.Interrupted as interrupted:
-        output.tell(surroundings.stderr, "error: interrupted")
-        return 128 + interrupted.signum
-    except Exception as error:
-        output.show_error(surroundings.stderr, _bug(error), form)
-        if "--debug" in argv:
-            _show_frames(error, surroundings)
-        return errors.Internal.exit_code
-
-
-def _run(words: list[str], surroundings: Shell) -> int:
-    line = _parsed(words)
-    if line.command is None:
-        return _inform(line, surroundings)
-    from bunkerctl.cli.call import Call
-
-    call = Call(surroundings, line.everywhere)
-    try:
-        line.command.run(call, **line.values)
-        return 0
-    finally:
-        call.close()
-        call.output.flush()
-
-
-def _parsed(words: list[str]) -> Line:
-    from bunkerctl.cli import shortcut
-
-    line = shortcut.read(words)
-    if line is None:
-        from bunkerctl.cli import parser
-
-        line = parser.parse(words)
-    return line
-
-
-def _inform(line: Line, surroundings: Shell) -> int:
-    """Print the version, or the help of a command or group."""
-    screen = output.Output("plain", surroundings.stdout, surroundings.stderr)
-    if line.everywhere.get("version"):
-        screen.text(f"bunkerctl {__version__}\n")
-    else:
-        from bunkerctl.cli import help
-
-        screen.text(help.text(line.words))
-    screen.flush()
-    return 0
-
-
-def _form_of(argv: list[str], surroundings: Shell) -> str:
-    """Return the form that errors take, though the line may not be parsable."""
-    form = surroundings.environment.get("BUNKERCTL_OUTPUT", "")
-    for position, word in enumerate(argv):
-        if word == "--":
-            break
-        if word == "--json":
-            form = "json"
-        elif word in ("-o", "--output"):
-            form = "".join(argv[position + 1 : position + 2])
-        elif word.startswith("--output="):
-            form = word.partition("=")[2]
-        elif word.startswith("-o"):
-            form = word[2:]
-    return form
-
-
-def _bug(error: Exception) -> errors.Internal:
-    """Name the place, not the message: that could hold a value of a record."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = ""
-    if trace is not None:
-        where = f" at {trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}"
-    return errors.Internal(
-        f"unexpected {type(error).__name__}{where}",
-        hint="this is a bug: report it, with what --debug adds",
-    )
-
-
-def _show_frames(error: Exception, surroundings: Shell) -> None:
-    import traceback
-
-    for frame in traceback.extract_tb(error.__traceback__):
-        output.tell(surroundings.stderr, f"debug: {frame.filename}:{frame.lineno} in {frame.name}")

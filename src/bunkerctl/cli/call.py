@@ -8,7 +8,6 @@ import pwd
 from bunkerctl import config, errors, files, identities, keys, times
 from bunkerctl import vault as vaults
 from bunkerctl.cli import output
-from bunkerctl.cli.shell import as_path
 from bunkerctl.directory import read_header
 from bunkerctl.keys import Route
 from bunkerctl.model import Identity, Origin
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Vault
 
 MAX_WAIT_SECONDS = 86400.0
+MAX_FD_DIGITS = 8
 
 
 class Call:
@@ -72,7 +72,7 @@ class Call:
     def config(self) -> config.Config:
         if self._config is None:
             named = self.said("config")
-            self._config = config.load(named and as_path(named), self.shell.environment)
+            self._config = config.load(named, self.shell.environment)
         return self._config
 
     def take(self, key: str) -> str | None:
@@ -86,6 +86,11 @@ class Call:
 
     def region(self) -> str | None:
         return self.config().get("phone.region")
+
+    def links_base(self) -> str | None:
+        """Return what links begin with, without a slash at its end."""
+        base = self.config().get("links.base")
+        return base and base.rstrip("/")
 
     def overdue_before(self) -> int:
         """Return the latest due time that is overdue now."""
@@ -110,7 +115,7 @@ class Call:
         """Return the vault's directory."""
         named = self.setting("vault")
         if named:
-            return os.path.abspath(as_path(named))
+            return os.path.abspath(named)
         home = self.shell.environment.get("HOME")
         base = self.shell.environment.get("XDG_DATA_HOME")
         if not base and not home:
@@ -159,8 +164,7 @@ class Call:
         flags = self._key_flags()
         if flags["command"] or flags["fd"]:
             raise errors.Usage("init makes a key: for a key file or for the keyring")
-        path = flags["file"] or self.config().get("key.file")
-        return path and as_path(path)
+        return flags["file"] or self.config().get("key.file")
 
     def key_source(self) -> str:
         return self._key_source
@@ -184,6 +188,10 @@ class Call:
             given = {name: self.said(f"key_{name}") for name in names}
         if sum(value is not None for value in given.values()) > 1:
             raise errors.Usage("more than one of --key-file, --key-command and --key-fd")
+        if (descriptor := given["fd"]) is not None and not (
+            descriptor.isascii() and descriptor.isdigit() and len(descriptor) < MAX_FD_DIGITS
+        ):
+            raise errors.Usage("--key-fd must be the number of an open descriptor")
         return given
 
     def _master_key(self, header: Header, flags: dict[str, str | None]) -> bytes:
@@ -193,8 +201,6 @@ class Call:
             if (place := self.config().get(f"key.{name}"))
         ]
         route = keys.choose(flags, settings, header.key)
-        if route.source == "file":
-            route = Route(source="file", place=as_path(route.place))
         self._key_source = route.source
         return keys.fetch(route, header.vault_id, attended=self.attended())
 
@@ -229,7 +235,7 @@ class Call:
         """Read a file, or standard input for `-`: no more than one byte over `limit`."""
         if path == "-":
             return self.stdin().read(limit + 1)
-        return files.read(as_path(path), limit)
+        return files.read(path, limit)
 
     # The answer.
 
@@ -266,11 +272,13 @@ class Call:
         return self.shell.stdin.readline(1000).strip() == answer.encode()
 
     def _color(self) -> bool:
+        """Flag, NO_COLOR (https://no-color.org), file, and then whether a terminal has colours."""
+        environment = self.shell.environment
+        if self.said("color") is None and environment.get("NO_COLOR"):
+            return False
         when = self.setting("color")
         if when == "auto":
-            environment = self.shell.environment
-            plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
-            return self.shell.stdout.isatty() and not plain
+            return self.shell.stdout.isatty() and environment.get("TERM") != "dumb"
         return when == "always"
 
 

@@ -6,7 +6,6 @@ from bunkerctl import config, errors
 from bunkerctl.cli import answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command
-from bunkerctl.cli.shell import as_path
 
 
 @command("config show")
@@ -58,8 +57,7 @@ def set_(call: Call, name: str, value: str) -> None:
       bunkerctl config set exp.grace 45d
       bunkerctl config set links.base https://example.com/privacy
     """
-    named = call.said("config")
-    path = as_path(named) if named else call.config().path
+    path = call.config().path
     changed = config.put(path, name, value)
     call.show({"name": name, "value": value, "path": path, "changed": changed})
 

@@ -93,7 +93,7 @@ class _Walk:
 
     def _do(self, line: str, stdin: str = "", exits: int = 0) -> str:
         """Show a command, run it for real, show what it prints; return its standard output."""
-        from bunkerctl import cli
+        from bunkerctl.cli import door
 
         self._say(f"$ echo {shlex.quote(stdin)} | {line}" if stdin else f"$ {line}")
         stdout, stderr = io.BytesIO(), io.BytesIO()
@@ -104,7 +104,7 @@ class _Walk:
             self._environment,
             lambda: self._call.shell.clock() + self._later,
         )
-        code = cli.run(shlex.split(line)[1:], shell)
+        code = door.run(shlex.split(line)[1:], shell)
         printed = stdout.getvalue().decode()
         self._call.output.text(printed + stderr.getvalue().decode())
         self._call.output.flush()

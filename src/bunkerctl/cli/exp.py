@@ -211,8 +211,7 @@ def _due_at(call: Call, in_: str | None, on: str | None) -> int:
 
 
 def _answer(call: Call, found: User | Tombstone) -> answers.Answer:
-    base = call.config().get("links.base")
-    return answers.expiration(found, call.now(), call.overdue_before(), base and base.rstrip("/"))
+    return answers.expiration(found, call.now(), call.overdue_before(), call.links_base())
 
 
 def _changed(call: Call, found: User, changed: bool) -> answers.Answer:

@@ -6,7 +6,6 @@ from bunkerctl import errors, exports, files, jsontext, users
 from bunkerctl.cli import answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.cli.shell import as_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,24 +45,26 @@ def export(
         format is not None or call.flag("json") or call.said("output") not in (None, "jsonl")
     ):
         raise errors.Usage("--all is JSON lines: -o jsonl")
-    chunks = _everyone(call) if identity is None else _person(call, identity)
-    if out is None or out == "-":
+    path = None if out == "-" else out
+    chunks = _everyone(call, path, force) if identity is None else _person(call, identity)
+    if path is None:
         for chunk in chunks:
             call.output.text(chunk.decode())
     else:
-        files.write(as_path(out), chunks, force=force)
+        files.write(path, chunks, force=force)
         call.note("written")
 
 
 def _person(call: Call, identity: str) -> Iterable[bytes]:
     whose = call.identity(identity)
-    base = call.config().get("links.base")
     found = exports.person(call.vault(), whose)
-    return [_line(answers.person(found, call.overdue_before(), base))]
+    return [_line(answers.person(found, call.overdue_before(), call.links_base()))]
 
 
-def _everyone(call: Call) -> Iterator[bytes]:
+def _everyone(call: Call, path: str | None, force: bool) -> Iterator[bytes]:
     vault = call.vault()
+    if path is not None:
+        files.check_writable(path, force=force)
     if not call.confirmed("Export everybody's records? Type yes", "yes"):
         declined = errors.Declined(
             "not confirmed: nothing was exported", hint="without a terminal, pass --yes"

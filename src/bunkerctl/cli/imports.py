@@ -8,7 +8,6 @@ from bunkerctl import errors, files, imports, jsontext
 from bunkerctl.cli import output
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.cli.shell import as_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def import_(
     if rejects is None:
         collections.deque(kept, maxlen=0)
     else:
-        files.write(as_path(rejects), kept, force=False)
+        files.write(rejects, kept, force=False)
     call.show(tally.counts())
     if tally.rejected:
         raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
@@ -64,7 +63,7 @@ def _source(call: Call, path: str) -> BinaryIO:
     if path == "-":
         return call.stdin()
     try:
-        return open(as_path(path), "rb")
+        return open(path, "rb")
     except OSError as error:
         raise files.explain(error, "read", path) from error
 

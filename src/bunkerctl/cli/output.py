@@ -82,25 +82,34 @@ class Output:
             rows = [row for item in answers if (row := self._row(item)) is not None]
             self._table(names, [[cell(row[name]) for name in names] for row in rows])
             return
-        if self.form == "csv":
-            self.text(_csv(columns))
+        opening, between, closing = {
+            "json": ("[\n", ",\n", "\n]\n"),
+            "csv": (_csv(columns), "", ""),
+        }.get(self.form, ("", "", ""))
+        count = 0
+        try:
+            for item in answers:
+                self.text(between if count else opening)
+                self._item(item, columns)
+                count += 1
+                if at_once:
+                    self.flush()
+        except BunkerError:
+            if count:  # a list that breaks off is one document all the same
+                self.text(closing)
+            raise
+        empty = "[]\n" if self.form == "json" else opening
+        self.text(closing if count else empty)
+
+    def _item(self, item: Answer | Failure, columns: tuple[str, ...]) -> None:
         if self.form == "json":
-            self.text("[")
-        separator = ""
-        for item in answers:
-            if self.form == "json":
-                self.text(f"{separator}\n{_json(_told(item))}")
-                separator = ","
-            elif self.form == "jsonl":
-                self.text(_json(_told(item)) + "\n")
-            elif (row := self._row(item)) is not None:
-                cells = [row[name] for name in columns]
-                line = "\t".join(map(cell, cells)) + "\n"
-                self.text(_csv(map(self._csv_cell, cells)) if self.form == "csv" else line)
-            if at_once:
-                self.flush()
-        if self.form == "json":
-            self.text("\n]\n" if separator else "]\n")
+            self.text(_json(_told(item)))
+        elif self.form == "jsonl":
+            self.text(_json(_told(item)) + "\n")
+        elif (row := self._row(item)) is not None:
+            cells = [row[name] for name in columns]
+            line = "\t".join(map(cell, cells)) + "\n"
+            self.text(_csv(map(self._csv_cell, cells)) if self.form == "csv" else line)
 
     def text(self, text: str) -> None:
         """Write text as it is, in UTF-8.
@@ -109,7 +118,7 @@ class Output:
             OutputFailed: standard output refuses it (a closed pipe is BrokenPipeError).
         """
         try:
-            self._stdout.write(text.encode("utf-8"))
+            self._stdout.write(_encoded(text))
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -151,6 +160,7 @@ class Output:
         console = Console(
             force_terminal=self._color,
             no_color=not self._color,
+            color_system="standard" if self._color else None,
             width=None if self.terminal else 100_000,
             highlight=False,
         )
@@ -197,7 +207,7 @@ def safe(text: str) -> str:
 def tell(stderr: BinaryIO, text: str) -> None:
     """Say something on standard error, if there is one."""
     try:
-        stderr.write(f"bunkerctl: {safe(text)}\n".encode())
+        stderr.write(_encoded(f"bunkerctl: {safe(text)}\n"))
         stderr.flush()
     except OSError:
         pass
@@ -207,7 +217,7 @@ def show_error(stderr: BinaryIO, error: BunkerError, form: str) -> None:
     """Tell an error: one JSON object on one line, or two lines of text."""
     if form in ("json", "jsonl"):
         try:
-            stderr.write((_json({"error": _error(error)}) + "\n").encode())
+            stderr.write(_encoded(_json({"error": _error(error)}) + "\n"))
             stderr.flush()
         except OSError:
             pass
@@ -215,6 +225,11 @@ def show_error(stderr: BinaryIO, error: BunkerError, form: str) -> None:
     tell(stderr, f"error: {error.message}")
     if error.hint:
         tell(stderr, f"hint: {error.hint}")
+
+
+def _encoded(text: str) -> bytes:
+    """Return UTF-8; a byte of a path that is none becomes an escape, which is good JSON too."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _told(item: Answer | Failure) -> Answer:

@@ -118,6 +118,8 @@ def _options(
     def keep(_context: Any, parameter: Any, value: Any) -> Any:
         if value in (None, False):
             return value
+        if shared and value == "":
+            raise Usage(f"{parameter.opts[-1]} is empty", hint="is a variable of the shell unset?")
         if choices[parameter.name] and value not in choices[parameter.name]:
             raise Usage(f"{parameter.opts[-1]} must be {_either(choices[parameter.name])}")
         if shared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 import time
 
 from bunkerctl.errors import Interrupted, Usage
@@ -38,30 +39,29 @@ class Shell:
     def variable(self, name: str | None) -> str | None:
         """Return an environment variable; an empty one counts as absent."""
         value = self.environment.get(name) if name else None
-        return as_utf8(value, "the environment") if value else None
+        return check_utf8(value, "the environment") if value else None
 
     def attended(self) -> bool:
         """Tell whether a person is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
 
 
-def as_utf8(word: str, what: str) -> str:
-    """Return the text of a word that the locale may have decoded otherwise.
-
-    Raises:
-        Usage: its bytes are not UTF-8.
-    """
-    if word.isascii():
-        return word
+def check_utf8(word: str, what: str) -> str:
+    """Return a word of the line or the environment; raise Usage if its bytes were not UTF-8."""
     try:
-        return os.fsencode(word).decode("utf-8")
-    except UnicodeError:
+        word.encode()
+    except UnicodeEncodeError:
         raise Usage(f"{what} is not UTF-8") from None
+    return word
 
 
-def as_path(word: str) -> str:
-    """Return UTF-8 text as the path with those bytes, whatever the locale."""
-    return word if word.isascii() else os.fsdecode(word.encode("utf-8"))
+def speak_utf8() -> None:
+    """Start this process anew in Python's UTF-8 mode, where the locale is another one.
+
+    Arguments, paths and variables are then text, and the same text in every locale.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def prepare() -> bool:

@@ -67,7 +67,7 @@ def _value(word: str, option: grammar.Option, left: Iterator[str]) -> Any:
         return None if mark else True
     if not mark:
         value = next(left, "-")
-    doubtful = value.startswith("-") or (option.choices and value not in option.choices)
+    doubtful = value[:1] in ("", "-") or (option.choices and value not in option.choices)
     return None if doubtful else value
 
 

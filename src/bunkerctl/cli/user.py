@@ -175,7 +175,8 @@ def forget(call: Call, identity: str) -> None:
         return erased(users.forget(vault, found), residues)
 
     if identity == "-" and not call.flag("yes"):
-        raise errors.Declined("erasing a list needs --yes: nothing was erased")
+        declined = errors.Declined("erasing a list needs --yes: nothing was erased")
+        raise call.vault().refused("user.forget", declined)
     batch.people(call, identity, answer, answers.ERASED)
     for residue in residues:
         raise residue

@@ -30,7 +30,12 @@ def init(call: Call) -> None:
 
     directory = call.directory()
     header = creation.create(
-        directory, call.key_file(), call.origin(), now=call.now(), attended=call.attended()
+        directory,
+        call.key_file(),
+        call.origin(),
+        now=call.now(),
+        attended=call.attended(),
+        lock_wait=call.lock_wait(),
     )
     call.created = True
     call.show(answers.header(directory, header))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -26,13 +27,18 @@ def read(path: str) -> bytes:
             hint="pass --key-file FILE with the file's place now",
         ) from None
     except OSError as error:
+        link = error.errno == errno.ELOOP
+        why = "it is a symbolic link" if link else os.strerror(error.errno or 0).lower()
         raise KeyUnavailable(
-            f"cannot open the key file {path}: {os.strerror(error.errno or 0).lower()}",
+            f"cannot open the key file {path}: {why}",
             reason="unreadable",
+            hint="name the file itself" if link else None,
         ) from error
-    with open(descriptor, "rb") as file:
+    try:
         _check(path, os.fstat(descriptor))
-        return file.read(MAX_BYTES + 1)
+        return os.read(descriptor, MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _check(path: str, found: os.stat_result) -> None:

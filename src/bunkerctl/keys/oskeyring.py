@@ -68,7 +68,10 @@ def get(backend: str, vault_id: str, *, attended: bool) -> bytes:
     """
     with _watched(ATTENDED_SECONDS if attended else UNATTENDED_SECONDS):
         keyring = _open(backend, attended)
-        secret = keyring.get_password(SERVICE, vault_id)
+        try:
+            secret = keyring.get_password(SERVICE, vault_id)
+        except UnicodeDecodeError:  # it carries the secret: not to be chained
+            secret = ""
     if secret is None:
         raise KeyUnavailable(
             "the keyring has no entry for this vault",

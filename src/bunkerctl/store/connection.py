@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import sqlcipher3
 
@@ -17,10 +18,14 @@ from bunkerctl.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 APPLICATION_ID = 0x62756E6B  # "bunk"
 OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt a database when a WAL is reset
+SHORT_TURNS = 10
+SHORT_TURN_SECONDS = 0.002
+LONG_TURN_SECONDS = 0.02
 _MAGIC = b"SQLite format 3\0"
 _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-~")
 
@@ -61,7 +66,7 @@ class Database:
         )
         try:
             self._connection = sqlcipher3.connect(
-                f"{uri}?mode={mode}", uri=True, isolation_level=None
+                f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=0
             )
         except sqlcipher3.Error as error:
             raise self._translated(error) from error
@@ -74,7 +79,6 @@ class Database:
     def _configure(self, key: bytes, create: bool) -> None:
         self.run("PRAGMA cipher_log_level = NONE")  # or a wrong key prints on stderr
         self._connection.set_key(f"x'{key.hex()}'")
-        self._wait_for(self._lock_wait)
         if create:
             self.run(f"PRAGMA application_id = {APPLICATION_ID}")
             self.run("PRAGMA journal_mode = WAL")
@@ -95,26 +99,17 @@ class Database:
 
     def run(self, sql: str, *parameters: Any) -> int:
         """Execute a statement; return how many rows it changed."""
-        try:
-            count: int = self._connection.execute(sql, parameters).rowcount
-        except sqlcipher3.Error as error:
-            raise self._translated(error) from error
+        count: int = self._execute(sql, parameters).rowcount
         return count
 
     def insert(self, sql: str, *parameters: Any) -> int:
         """Execute an INSERT; return the rowid."""
-        try:
-            rowid: int = self._connection.execute(sql, parameters).lastrowid
-        except sqlcipher3.Error as error:
-            raise self._translated(error) from error
+        rowid: int = self._execute(sql, parameters).lastrowid
         return rowid
 
     def row(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
         """Return the first row, or None."""
-        try:
-            row: tuple[Any, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        except sqlcipher3.Error as error:
-            raise self._translated(error) from error
+        row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
         return row
 
     def one(self, sql: str, *parameters: Any) -> tuple[Any, ...]:
@@ -125,10 +120,15 @@ class Database:
         return row
 
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        cursor = self._execute(sql, parameters)
         try:
-            return list(self._connection.execute(sql, parameters))
+            return list(cursor)
         except sqlcipher3.Error as error:
             raise self._translated(error) from error
+
+    def changes(self) -> int:
+        """Return how many rows this connection has changed so far."""
+        return int(self._connection.total_changes)
 
     def begin(self, *, write: bool = True) -> None:
         self.run("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -163,30 +163,36 @@ class Database:
 
         `wait` is in seconds.
         """
-        self._wait_for(wait)
-        try:
-            row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlcipher3.Error as error:
-            if _code(error) == _BUSY:
-                return False
-            raise self._translated(error) from error
-        finally:
-            self._wait_for(self._lock_wait)
-        return bool(row[0] == 0)
+        for _ in _turns(wait):
+            try:
+                row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlcipher3.Error as error:
+                if _code(error) != _BUSY:
+                    raise self._translated(error) from error
+            else:
+                if row[0] == 0:
+                    return True
+        return False
 
     def close(self) -> None:
         self._connection.close()
 
-    def _wait_for(self, seconds: float) -> None:
-        self.run(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    def _execute(self, sql: str, parameters: tuple[Any, ...]) -> Any:
+        """Execute a statement, and again while another process has the lock, up to the wait."""
+        busy: sqlcipher3.Error | None = None
+        for _ in _turns(self._lock_wait):
+            try:
+                return self._connection.execute(sql, parameters)
+            except sqlcipher3.Error as error:
+                if _code(error) != _BUSY:
+                    raise self._translated(error) from error
+                busy = error
+        raise _still_busy() from busy
 
     def _translated(self, error: sqlcipher3.Error) -> Exception:
         code = _code(error)
         if code == _BUSY:
-            return Busy(
-                "another process kept the vault locked",
-                hint="try again, or wait longer with --lock-wait",
-            )
+            return _still_busy()
         if code == _FULL:
             return InputOutput("the disk is full: nothing was changed")
         if code in _REFUSED:
@@ -206,6 +212,24 @@ class Database:
         if start == _MAGIC:
             return f"{self.path} is a plain SQLite file, not a bunkerctl vault"
         return f"{self.path} is damaged, or not a bunkerctl vault"
+
+
+def _turns(wait: float) -> Iterator[None]:
+    """Yield at once, and again and again for `wait` seconds.
+
+    The waiting is done here because SQLite heeds no signal while it waits itself; it is
+    counted because the clock may be moved.
+    """
+    yield
+    for turn in range(round(wait / LONG_TURN_SECONDS) + SHORT_TURNS if wait else 0):
+        time.sleep(SHORT_TURN_SECONDS if turn < SHORT_TURNS else LONG_TURN_SECONDS)
+        yield
+
+
+def _still_busy() -> Busy:
+    return Busy(
+        "another process kept the vault locked", hint="try again, or wait longer with --lock-wait"
+    )
 
 
 def _code(error: sqlcipher3.Error) -> int:
