@@ -23,7 +23,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.test
 	@tools/packages.sh test
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -rs
 
 torture: $(VENV)/.test
 	$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile=torture

@@ -47,10 +47,12 @@ class _Plan(Value):
     earlier: list[str]
 
 
-def preview(vault: Vault, limit: int | None, max_deletes: int | None) -> Sweep:
+def preview(
+    vault: Vault, *, limit: int | None, max_deletes: int | None, accept_clock: bool
+) -> Sweep:
     """Say what a sweep would do now, by the same selection; it refuses nothing."""
     with vault.transaction() as tx:
-        plan = _plan(tx, max_deletes, accept_clock=False)
+        plan = _plan(tx, max_deletes, accept_clock=accept_clock)
         pairs = expirations.due(tx.db, plan.now, limit=-1 if limit is None else limit)
         tokens = [user.token for _, key in pairs if (user := users.by_id(tx.db, key))]
         tx.event("exp.sweep", counts={"dry_run": True, "due": plan.due, "held": plan.held})
@@ -60,9 +62,9 @@ def preview(vault: Vault, limit: int | None, max_deletes: int | None) -> Sweep:
 def run(
     vault: Vault,
     *,
-    limit: int | None = None,
-    max_deletes: int | None = None,
-    accept_clock: bool = False,
+    limit: int | None,
+    max_deletes: int | None,
+    accept_clock: bool,
 ) -> Sweep:
     """Erase who is due and not held, soonest due first, at most `limit`.
 

@@ -162,10 +162,8 @@ def sweep(
       bunkerctl exp sweep -q --json
     """
     count, most = call.count("--limit", limit), call.count("--max-deletes", max_deletes)
-    if dry_run:
-        done = sweeps.preview(call.vault(), count, most)
-    else:
-        done = sweeps.run(call.vault(), limit=count, max_deletes=most, accept_clock=accept_clock)
+    act = sweeps.preview if dry_run else sweeps.run
+    done = act(call.vault(), limit=count, max_deletes=most, accept_clock=accept_clock)
     if call.output.form in ("plain", "table"):
         call.output.text("".join(f"{token}\n" for token in done.tokens))
         call.note(_summary(done))
