@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import profiles  # noqa: F401 - registers them
 from bunkerctl import crypto, keys
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell

@@ -19,9 +19,15 @@ FAILS_ALONE = (errors.Invalid, errors.NotFound, errors.Conflict)
 
 
 def people(
-    call: Call, argument: str, act: Callable[[Identity], Answer], columns: tuple[str, ...]
+    call: Call,
+    argument: str,
+    action: str,
+    act: Callable[[Identity], Answer],
+    columns: tuple[str, ...],
 ) -> None:
     """Act on one identity, or on each line of standard input for `-`; show what comes.
+
+    A batch is an audit event of its own, after those of its people.
 
     Raises:
         Partial: a line failed.
@@ -29,9 +35,11 @@ def people(
     if argument != "-":
         call.show(act(call.identity(argument)))
         return
-    call.vault()
+    vault = call.vault()
     tally = _Tally()
     call.show_list(_each(call, act, tally), columns, at_once=True)
+    with vault.transaction() as tx:
+        tx.event(action, counts={"read": tally.read, "failed": tally.failed})
     if tally.failed:
         raise errors.Partial(f"{tally.failed} of {tally.read} lines failed")
 

@@ -38,7 +38,7 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
     def answer(found: Identity) -> answers.Answer:
         return _changed(call, *expirations.start(call.vault(), found, due_at, restart=restart))
 
-    batch.people(call, identity, answer, (*answers.EXPIRATION, "changed"))
+    batch.people(call, identity, "exp.start", answer, (*answers.EXPIRATION, "changed"))
 
 
 @command("exp status", IDS)
@@ -55,7 +55,7 @@ def status(call: Call, identity: str) -> None:
     def answer(found: Identity) -> answers.Answer:
         return _answer(call, expirations.status(call.vault(), found))
 
-    batch.people(call, identity, answer, answers.EXPIRATION)
+    batch.people(call, identity, "exp.status", answer, answers.EXPIRATION)
 
 
 @command("exp cancel", IDS)
@@ -71,7 +71,7 @@ def cancel(call: Call, identity: str) -> None:
     def answer(found: Identity) -> answers.Answer:
         return _changed(call, *expirations.cancel(call.vault(), found))
 
-    batch.people(call, identity, answer, (*answers.EXPIRATION, "changed"))
+    batch.people(call, identity, "exp.cancel", answer, (*answers.EXPIRATION, "changed"))
 
 
 @command("exp retain", EXPTOKEN)

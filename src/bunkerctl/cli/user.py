@@ -67,7 +67,7 @@ def get(call: Call, field: str | None, identity: str) -> None:
 
     if field is None or identity == "-":
         columns = answers.USER if field is None else ("token", "field", "value")
-        batch.people(call, identity, answer, columns)
+        batch.people(call, identity, "user.get", answer, columns)
         return
     value = answer(call.identity(identity))["value"]
     if call.output.form in ("json", "jsonl"):
@@ -177,7 +177,7 @@ def forget(call: Call, identity: str) -> None:
     if identity == "-" and not call.flag("yes"):
         declined = errors.Declined("erasing a list needs --yes: nothing was erased")
         raise call.vault().refused("user.forget", declined)
-    batch.people(call, identity, answer, answers.ERASED)
+    batch.people(call, identity, "user.forget", answer, answers.ERASED)
     for residue in residues:
         raise residue
 
