@@ -30,6 +30,7 @@ _bunkerctl() {
             'user import --rejects') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'export --format') words="json" ;;
             'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all" ;;
             'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         [[ $words ]] && break

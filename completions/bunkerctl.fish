@@ -105,7 +105,7 @@ complete -c bunkerctl -n '__bunkerctl_below export' -l out -r -F -d 'write there
 complete -c bunkerctl -n '__bunkerctl_below export' -l force -d 'replace a file that exists'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l since -x -d 'from this date on, or from that long ago'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l until -x -d 'before this date, or before that long ago'
-complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -d 'this action alone, like exp.erase'
+complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all' -d 'this action alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l actor -x -d 'events of this actor alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l limit -x -d 'the newest N'
 complete -c bunkerctl -n '__bunkerctl_below audit verify' -l against -r -F -d 'what `audit head --json` printed once'

@@ -105,7 +105,7 @@ def test_the_forms_of_a_list(home: Home) -> None:
         "plain": f"{a}\tn\tx\\ty\\nz\\x1b\n{b}\tn\t\n",
         "json": f"[\n{objects[0]},\n{objects[1]}\n]\n",
         "jsonl": f"{objects[0]}\n{objects[1]}\n",
-        "csv": f'token,field,value\n{a},n,"x\ty\nz\x1b"\n{b},n,\n',
+        "csv": f'token,field,value\n{a},n,"x\ty\nz\\x1b"\n{b},n,\n',
     }
     for form, out in expected.items():
         assert home.ok(f"user get - --field n -o {form}", "login:a\nlogin:b\n").out == out
@@ -135,7 +135,11 @@ def test_every_documented_field_is_there_in_its_order(home: Home) -> None:
         ("audit head", "vault_id size root at"),
         ("audit verify", "ok events head first_bad"),
         ("config get exp.max", "name value source"),
-        (f"export {token}", "schema vault_id exported_at user expiration hold access_history"),
+        (
+            f"export {token}",
+            "schema vault_id exported_at user expiration hold"
+            " lapsed_hold cancelled_expiration access_history",
+        ),
         (f"user forget {third} --yes", ERASED),
         (f"exp delete {last} --yes", ERASED),
     ):
@@ -267,9 +271,9 @@ def test_each_command_has_help(bare: Home, words: tuple[str, ...]) -> None:
     assert len(texts) == 1
     text = texts.pop()
     assert text.startswith(f"Usage: bunkerctl {' '.join(words)}")
-    assert "\n".join(COMMANDS[words].text()) in text
+    assert " ".join(" ".join(COMMANDS[words].text()).split()) in " ".join(text.split())
     assert all(option.names[-1] in text for option in COMMANDS[words].options)
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
     assert "Traceback" not in text
 
 

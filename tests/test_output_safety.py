@@ -115,15 +115,14 @@ def test_a_single_value_is_raw_in_a_pipe_and_decodes_from_json(home: Home) -> No
 def test_a_column_of_single_values_has_a_line_a_person(home: Home, form: str) -> None:
     records = hostile(home)
     result = home.ok(f"user get - --field note -o {form}", "\n".join(records))
-    if form != "csv":
-        harmless(result)
+    harmless(result)
     if form == "table":
         assert len(result.out.splitlines()) == len(records) + 1
         return
     found = documents(form, result.out)
     assert len(found) == len(records)
     values = [one[2] if isinstance(one, list) else one["value"] for one in found]
-    if form != "plain":
+    if form in ("json", "jsonl"):
         assert values == [record["note"] for record in records.values()]
 
 
@@ -137,12 +136,11 @@ def test_plain_writes_tab_and_newline_as_letters(home: Home) -> None:
 def test_what_the_caller_says_of_himself_is_escaped_too(home: Home, form: str) -> None:
     home.ok(["--reason", ALL, "--actor", "a\tb\x9b", "user", "add", "login=ann"])
     result = home.ok(f"audit list -o {form}")
-    if form != "csv":
-        harmless(result)
+    harmless(result)
     if form != "table":
         event = documents(form, result.out)[-1]
         assert len(event) == 12
-        assert form == "plain" or ALL in (event if form == "csv" else event.values())
+        assert form in ("plain", "csv") or ALL in event.values()
 
 
 def test_an_error_repeats_nothing_that_was_given(home: Home) -> None:
@@ -160,8 +158,8 @@ FORMULAS = {
     "-2+3": "'-2+3",
     "@SUM(A1)": "'@SUM(A1)",
     "\t=1": "'\t=1",
-    "\r=1": "'\r=1",
-    "x\r=1": "x\r=1",
+    "\r=1": "\\x0d=1",
+    "x\r=1": "x\\x0d=1",
     "=cmd|' /C calc'!A0": "'=cmd|' /C calc'!A0",
     "=": "'=",
     "1+1": "1+1",

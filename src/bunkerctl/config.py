@@ -6,6 +6,7 @@ The settings are the table below; a key that is not in it is an error.
 from __future__ import annotations
 
 import os
+import stat
 
 from bunkerctl import files, times
 from bunkerctl.errors import InputOutput, Invalid
@@ -36,6 +37,12 @@ def _text(value: str) -> str:
     return value
 
 
+def _path(value: str) -> str:
+    if not os.path.isabs(value):
+        raise Invalid("it must be an absolute path", hint="for example /srv/people")
+    return value
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if value not in choices:
@@ -63,12 +70,12 @@ def _wait(value: str) -> times.Duration:
 
 
 SETTINGS: dict[str, Setting] = {
-    "vault": Setting(check=_text, default=None, help="directory of the vault"),
+    "vault": Setting(check=_path, default=None, help="directory of the vault"),
     "output": Setting(check=_one_of(*FORMS), default=None, help="form of the result"),
     "color": Setting(check=_one_of(*COLORS), default="auto", help="when to use colour"),
     "actor": Setting(check=_text, default=None, help="who acts, for the audit trail"),
     "lock_wait": Setting(check=_wait, default="10s", help="how long to wait for another writer"),
-    "key.file": Setting(check=_text, default=None, help="file with the master key"),
+    "key.file": Setting(check=_path, default=None, help="file with the master key"),
     "key.command": Setting(check=_text, default=None, help="command that prints the master key"),
     "exp.grace": Setting(
         check=times.parse_duration, default="30d", help="time from `exp start` to the erasure"
@@ -89,10 +96,10 @@ SETTINGS: dict[str, Setting] = {
 class Config:
     """The settings of the files that were found, each with the file it comes from."""
 
-    def __init__(self, found: dict[str, tuple[str, str]], path: str) -> None:
+    def __init__(self, found: dict[str, tuple[str, str]], path: str | None) -> None:
         self._found = found
         self.path = path
-        """The file that `config set` writes."""
+        """The file that `config set` writes; None without a home directory."""
 
     def get(self, name: str) -> str | None:
         """Return a setting's text, or its default, or None."""
@@ -121,13 +128,15 @@ def load(named: str | None, environment: Mapping[str, str]) -> Config:
     for path in (SYSTEM_FILE, user):
         if path and os.path.exists(path):
             found |= _read(path)
-    return Config(found, user or SYSTEM_FILE)
+    return Config(found, user)
 
 
 def user_file(environment: Mapping[str, str]) -> str | None:
     """Return where the user's settings are kept (XDG Base Directory), None without a home."""
     home = environment.get("HOME")
-    base = environment.get("XDG_CONFIG_HOME") or (home and os.path.join(home, ".config"))
+    base = environment.get("XDG_CONFIG_HOME")
+    if not base or not os.path.isabs(base):  # the specification says to ignore a relative one
+        base = home and os.path.join(home, ".config")
     return os.path.join(base, "bunkerctl", "config.toml") if base else None
 
 
@@ -154,7 +163,9 @@ def put(path: str, name: str, text: str) -> bool:
         os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
     except OSError as error:
         raise files.explain(error, "write", path) from error
-    files.write(path, [tomli_w.dumps(tree).encode()], force=True)
+    real = os.path.realpath(path)
+    mode = stat.S_IMODE(os.stat(real).st_mode) if os.path.exists(real) else files.PRIVATE
+    files.write(real, [tomli_w.dumps(tree).encode()], force=True, mode=mode)
     return True
 
 
@@ -190,7 +201,9 @@ def _parse(path: str) -> dict[str, Any]:
         content = files.read(path, MAX_BYTES)
         return tomllib.loads(content.decode("utf-8"))
     except InputOutput as error:
-        raise InputOutput(error.message, hint="--config names a file that must exist") from error
+        missing = not os.path.lexists(path)
+        hint = "--config names a file that must exist" if missing else None
+        raise InputOutput(error.message, hint=hint) from error
     except UnicodeDecodeError:
         raise Invalid(f"{path}: not UTF-8") from None
     except tomllib.TOMLDecodeError as error:

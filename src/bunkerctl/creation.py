@@ -48,6 +48,8 @@ def create(
         Busy: another process makes a vault there for longer than `lock_wait` seconds.
     """
     directory = os.path.abspath(directory)
+    if key_file and os.path.dirname(os.path.abspath(key_file)) == directory:
+        raise errors.Usage("the key file must lie outside the vault", hint="another directory")
     _check_free(directory)
     parent = os.path.dirname(directory)
     try:

@@ -67,6 +67,11 @@ def scrub(vault: Vault, wait: float) -> None:
         files.sync(vault.db.path + "-wal")
         files.sync_directory(vault.directory)
         ledger.catch_up(vault, wait)
+    except errors.IntegrityFailure as error:
+        raise errors.Residue(
+            "erased, but the erasure ledger is damaged",
+            hint="move erasures.jsonl away: the next command writes it anew",
+        ) from error
     except (OSError, errors.InputOutput, errors.Busy) as error:
         raise errors.Residue(
             "erased, but the erasure ledger could not be written",

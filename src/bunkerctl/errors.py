@@ -177,6 +177,16 @@ class OutputFailed(BunkerError):
     meaning = "standard output could not be written; the message says whether the change was saved"
 
 
+class Stopped(BunkerError):
+    """How an interruption is told; its exit code is 128 + the signal's number."""
+
+    code = "interrupted"
+
+    def __init__(self, signum: int) -> None:
+        super().__init__("interrupted")
+        self.exit_code = 128 + signum
+
+
 class Interrupted(BaseException):
     """A signal asked the program to stop; `signum` is its number (exit code 128 + signum)."""
 

@@ -7,6 +7,8 @@ from bunkerctl.model import Identity, User, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bunkerctl.vault import Vault
 
 
@@ -19,10 +21,14 @@ class Person(Value):
     events: list[audit.Event]
 
 
-def person(vault: Vault, identity: Identity) -> Person:
-    """Return everything held about a person; the export is an audit event first."""
+def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Person:
+    """Return everything held about a person; the export is an audit event first.
+
+    `check` raises if there is no place for it.
+    """
     with vault.transaction() as tx, tx.attempt("export.user"):
         user = users.find(vault, identity)
+        check()
         tx.event("export.user", token=user.token)
         events = audit.of_token(vault.db, user.token)
         return Person(vault_id=vault.header.vault_id, at=tx.now, user=user, events=events)

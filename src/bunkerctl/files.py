@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -33,20 +34,27 @@ def create(path: str, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write(path: str, chunks: Iterable[bytes], *, force: bool) -> None:
-    """Put a whole file in place, 0600: under a temporary name, synced, then moved.
+def write(
+    path: str,
+    chunks: Iterable[bytes],
+    *,
+    force: bool,
+    mode: int = PRIVATE,
+    hint: str = "pass --force to replace it",
+) -> None:
+    """Put a whole file in place: written without a name where that can be, synced, then linked.
+
+    A process that is killed then leaves nothing behind.
 
     Raises:
-        Conflict: the file is there and `force` is false.
+        Conflict: the file is there and `force` is false; `hint` says what to do.
         InputOutput: it is there and not a regular file, or the file system refuses.
     """
-    check_writable(path, force=force)
+    check_writable(path, force=force, hint=hint)
     directory, name = os.path.split(os.path.abspath(path))
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE
-        )
+        descriptor, has_name = _open_new(directory, temporary)
     except OSError as error:
         raise explain(error, "write", path) from error
     try:
@@ -54,14 +62,17 @@ def write(path: str, chunks: Iterable[bytes], *, force: bool) -> None:
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
-            os.fsync(file.fileno())
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
+            if not has_name:
+                _link(descriptor, temporary if force else path)
         if force:
             os.rename(temporary, path)
-        else:
+        elif has_name:
             os.link(temporary, path)  # unlike rename, it fails if somebody was faster
         sync_directory(directory)
     except FileExistsError as error:
-        raise Conflict(f"{path} exists", hint="pass --force to replace it") from error
+        raise Conflict(f"{path} exists", hint=hint) from error
     except OSError as error:
         raise explain(error, "write", path) from error
     finally:
@@ -69,13 +80,30 @@ def write(path: str, chunks: Iterable[bytes], *, force: bool) -> None:
             os.unlink(temporary)
 
 
-def check_writable(path: str, *, force: bool) -> None:
+def _open_new(directory: str, temporary: str) -> tuple[int, bool]:
+    """Open a new file, without a name if the system knows that; return whether it has one."""
+    if hasattr(os, "O_TMPFILE") and os.path.exists("/proc/self/fd"):
+        try:
+            return os.open(directory, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, PRIVATE), False
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT):
+                raise
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(temporary, flags, PRIVATE), True
+
+
+def _link(descriptor: int, path: str) -> None:
+    """Give an open file a name. A descriptor is passed so that linkat(2) is called, and follows."""
+    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+
+
+def check_writable(path: str, *, force: bool, hint: str = "pass --force to replace it") -> None:
     """Raise what `write` would raise for what is there already."""
     if os.path.lexists(path):
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise InputOutput(f"cannot write {path}: it is not a regular file")
         if not force:
-            raise Conflict(f"{path} exists", hint="pass --force to replace it")
+            raise Conflict(f"{path} exists", hint=hint)
 
 
 def read(path: str, limit: int) -> bytes:

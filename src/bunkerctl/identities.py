@@ -8,11 +8,16 @@ from __future__ import annotations
 import unicodedata
 
 from bunkerctl.errors import Invalid
-from bunkerctl.jsontext import Json
+from bunkerctl.jsontext import BIDI_CONTROLS, Json
 from bunkerctl.model import IDENTITY_KINDS, Identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 EMAIL_MAX_BYTES = 320
 PHONE_MAX_CHARS = 64
+_INVISIBLE = frozenset((0x200B, 0xFEFF, *BIDI_CONTROLS))
 _PHONE_PUNCTUATION = frozenset(" .-()")
 _DIGITS = frozenset("0123456789")
 _ATOM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-")
@@ -49,8 +54,10 @@ def is_uuid(text: str) -> bool:
     )
 
 
-def of_record(record: dict[str, Json], region: str | None) -> dict[str, str]:
-    """Return the normalised identities of a record, by kind.
+def of_record(
+    record: dict[str, Json], region: str | None, known: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the normalised identities of a record, by kind; those that are known stay.
 
     Raises:
         Invalid: none at all, or one of a wrong type or form.
@@ -59,6 +66,9 @@ def of_record(record: dict[str, Json], region: str | None) -> dict[str, str]:
     for kind in IDENTITY_KINDS:
         value = record.get(kind)
         if value is None:
+            continue
+        if known and kind in known:
+            found[kind] = known[kind]
             continue
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise Invalid(f"`{kind}` must be a string, an integer or null")
@@ -79,7 +89,7 @@ def normalise(kind: str, value: str, region: str | None = None) -> str:
     Raises:
         Invalid: not the form of its kind, empty, or with control characters.
     """
-    if any(unicodedata.category(char) == "Cc" for char in value):
+    if any(unicodedata.category(char) == "Cc" or ord(char) in _INVISIBLE for char in value):
         raise Invalid(f"the {kind} has control characters")
     value = value.strip()
     if not value:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "bunkerctl.user/1"
 POLICIES = ("error", "skip", "update")
+MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
 BATCH_LINES = 500
 BATCH_BYTES = 1 << 20
 HELD_ELSEWHERE = "held in the vault that it was exported from"
@@ -118,6 +119,7 @@ def _one(tx: Transaction, raw: bytes | None, options: Options) -> str:
     if raw is None:
         raise errors.Invalid(f"the line is over {jsontext.MAX_BYTES // 1024 // 1024} MiB")
     incoming = _incoming(jsontext.loads(raw, "the line"))
+    _check_times(incoming, tx.now)
     found = users.check_record(incoming.record, options.region)
     with tx.attempt("user.add", token=incoming.token):
         token = incoming.token or str(uuid.uuid4())
@@ -127,7 +129,7 @@ def _one(tx: Transaction, raw: bytes | None, options: Options) -> str:
         if standing and options.on_conflict == "skip":
             return "skipped"
         if standing and options.on_conflict == "update":
-            return _update(tx, standing, incoming.record, options.region)
+            return _update(tx, standing, incoming, options.region)
         if store.by_token(tx.db, token) is not None:
             raise errors.Conflict("the line's token is taken")
         user = users.create(
@@ -144,14 +146,18 @@ def _standing(tx: Transaction, found: dict[str, str], token: str) -> list[User]:
     return list({user.id: user for user in owners if user is not None}.values())
 
 
-def _update(
-    tx: Transaction, standing: list[User], record: dict[str, Any], region: str | None
-) -> str:
-    """Merge a record into the one user that it is about: what the line lacks stays."""
+def _update(tx: Transaction, standing: list[User], incoming: _Incoming, region: str | None) -> str:
+    """Merge a record into the one user that it is about: what the line lacks stays.
+
+    A hold is added, for to lose one could break the law; an expiration stays as it stands.
+    """
     if len(standing) > 1:
         raise errors.Conflict("the line's identities belong to different users")
-    merged = patches.apply(standing[0].data, record)
-    _, changed = users.change(tx, standing[0], merged, region)
+    merged = patches.apply(standing[0].data, incoming.record)
+    user, changed = users.change(tx, standing[0], merged, region)
+    if incoming.held and not user.held(tx.now):
+        _hold(tx, user)
+        changed = True
     return "updated" if changed else "skipped"
 
 
@@ -168,11 +174,23 @@ def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
             due_at=tx.now if incoming.due_at is None else incoming.due_at,
         )
         expirations.put(tx.db, user.id, expiration)
-        tx.event("exp.start", token=user.token, fields=["expstatus"])
+        action = "exp.start" if incoming.expstatus == "wait" else "exp.retain"
+        tx.event(action, token=user.token, fields=["expstatus"])
     if incoming.held:
-        by = tx.vault.origin.actor
-        holds.put(tx.db, user.id, Hold(reason=HELD_ELSEWHERE, by=by, since=tx.now, until=None))
-        tx.event("user.hold", token=user.token, fields=["hold"])
+        _hold(tx, user)
+
+
+def _hold(tx: Transaction, user: User) -> None:
+    by = tx.vault.origin.actor
+    holds.put(tx.db, user.id, Hold(reason=HELD_ELSEWHERE, by=by, since=tx.now, until=None))
+    tx.event("user.hold", token=user.token, fields=["hold"])
+
+
+def _check_times(incoming: _Incoming, now: int) -> None:
+    if incoming.due_at is not None:
+        times.check_horizon(now, incoming.due_at)
+    if incoming.at is not None and max(incoming.at) > now:
+        raise errors.Invalid("created_at or updated_at of the line lies ahead")
 
 
 def _incoming(line: Any) -> _Incoming:
@@ -202,7 +220,7 @@ def _incoming(line: Any) -> _Incoming:
         ) from None
     if (
         type(incoming.version) is not int
-        or incoming.version < 1
+        or not 1 <= incoming.version < MAX_VERSION
         or type(incoming.held) is not bool
         or incoming.expstatus not in ("none", "wait", "retain")
         or (incoming.expstatus == "wait") != (incoming.due_at is not None)

@@ -16,19 +16,11 @@ MAX_DEPTH = 100
 Json = object
 """None, bool, int, Decimal (a number with a fraction or an exponent), str, list or dict."""
 
-# C1 controls, DEL, line separators and bidirectional controls, as JSON escapes: they would
-# reach the terminal of whoever looks at the answer.
-_ESCAPES = {
-    code: f"\\u{code:04x}"
-    for code in (
-        *range(0x7F, 0xA0),
-        0x061C,
-        0x200E,
-        0x200F,
-        *range(0x2028, 0x202F),
-        *range(0x2066, 0x206A),
-    )
-}
+BIDI_CONTROLS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+"""Bidirectional controls, and the separators of lines and paragraphs."""
+
+# With DEL and C1, as JSON escapes: they would reach the terminal of whoever looks at the answer.
+_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *BIDI_CONTROLS)}
 
 
 def loads(raw: bytes, what: str = "the JSON") -> Json:

@@ -1,6 +1,6 @@
 """The erasure ledger: a copy of the tombstones beside the database, for the day it is gone.
 
-One JSON object a line, in the order of the audit events. The table is the truth.
+One JSON object a line, without blanks, in the order of the erasures. The table is the truth.
 """
 
 from __future__ import annotations
@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 
-from bunkerctl import times
+from bunkerctl import errors, times
 from bunkerctl.model import Tombstone
 from bunkerctl.store import tombstones
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bunkerctl.vault import Vault
 
 PAGE = 1000
@@ -25,14 +27,29 @@ def catch_up(vault: Vault, wait: float) -> None:
 
     Raises:
         Busy: another process keeps the ledger for longer than `wait` seconds.
+        IntegrityFailure: its last line is not one of ours.
         OSError: it could not be written.
     """
     with vault.ledger(wait) as descriptor:
-        last = _last_event(descriptor)
-        while page := tombstones.since(vault.db, last, PAGE):
+        for page in _missing(vault, descriptor):
             _write(descriptor, "".join(map(_line, page)).encode())
-            last = page[-1].event
         os.fsync(descriptor)
+
+
+def _missing(vault: Vault, descriptor: int) -> Iterator[list[Tombstone]]:
+    """Yield the tombstones that the ledger lacks.
+
+    Those behind its last line; if the database does not know that line, it was rolled back
+    since, and each has to be looked for.
+    """
+    event, token = _last(descriptor)
+    known: set[str] = set()
+    if event and not tombstones.is_of_event(vault.db, event, token):
+        known, event = _tokens(descriptor), 0
+    while page := tombstones.since(vault.db, event, PAGE):
+        event = page[-1].event
+        if new := [one for one in page if one.token not in known]:
+            yield new
 
 
 def _line(tombstone: Tombstone) -> str:
@@ -48,17 +65,30 @@ def _line(tombstone: Tombstone) -> str:
     return json.dumps(said, separators=(",", ":")) + "\n"
 
 
-def _last_event(descriptor: int) -> int:
-    """Return the event of the last whole line, and cut off a torn one; 0 for an empty ledger."""
+def _last(descriptor: int) -> tuple[int, str]:
+    """Return event and token of the last whole line, and cut off a torn one; 0 if there is none."""
     size = os.fstat(descriptor).st_size
     start = max(0, size - TAIL_BYTES)
     tail = os.pread(descriptor, size - start, start)
     whole = tail[: tail.rfind(b"\n") + 1]
     if len(whole) != len(tail):
         os.ftruncate(descriptor, start + len(whole))
-    if not whole:
-        return 0
-    return int(json.loads(whole.splitlines()[-1])["event"])
+    lines = whole.split()
+    return _read(lines[-1]) if lines else (0, "")
+
+
+def _tokens(descriptor: int) -> set[str]:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        file.seek(0)
+        return {_read(line)[1] for line in file if line.strip()}
+
+
+def _read(line: bytes) -> tuple[int, str]:
+    try:
+        said = json.loads(line)
+        return int(said["event"]), str(said["token"])
+    except (ValueError, KeyError, TypeError):
+        raise errors.IntegrityFailure("the erasure ledger has a line that is not its own") from None
 
 
 def _write(descriptor: int, content: bytes) -> None:

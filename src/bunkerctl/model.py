@@ -151,6 +151,29 @@ class Origin(Value):
     ref: str | None
 
 
+ACTIONS = (
+    "vault.init",
+    "user.add",
+    "user.get",
+    "user.update",
+    "user.list",
+    "user.forget",
+    "user.import",
+    "user.hold",
+    "user.release",
+    "exp.start",
+    "exp.status",
+    "exp.list",
+    "exp.retain",
+    "exp.delete",
+    "exp.cancel",
+    "exp.sweep",
+    "exp.erase",
+    "export.user",
+    "export.all",
+)
+"""What an audit event can be about; the names are stable."""
+
 TRANSITIONS: dict[tuple[str, str], str | None] = {
     ("none", "start"): "wait",
     ("none", "retain"): None,

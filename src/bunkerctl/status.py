@@ -5,6 +5,7 @@ from __future__ import annotations
 from bunkerctl import errors, times
 from bunkerctl.model import Value
 from bunkerctl.store import expirations, holds, state
+from bunkerctl.sweep import MAX_BEHIND_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ def check(status: Status, now: int, max_age: times.Duration) -> errors.Overdue |
         return errors.Overdue(f"{status.overdue} overdue and not held", hint=hint)
     if status.last_sweep is None:
         return errors.Overdue("no sweep has completed yet", hint=hint)
+    if status.last_sweep > now + MAX_BEHIND_SECONDS:
+        return errors.Overdue(
+            f"the last sweep completed at {times.text(status.last_sweep)}, which lies ahead",
+            hint="every sweep is refused until then: set the clock, or `exp sweep --accept-clock`",
+        )
     if status.last_sweep < times.before(now, max_age):
         return errors.Overdue(
             f"the last sweep completed at {times.text(status.last_sweep)}", hint=hint

@@ -22,7 +22,7 @@ class Sweep(Value):
 
     `due` counts who was due and not held; `guard` is None, `limit` or `clock`; `tokens` are
     the erased of this run, behind those that an interrupted run had erased
-    (`finished_earlier`).
+    (`finished_earlier`); `refused` says that without `dry_run` the guard would have refused.
     """
 
     dry_run: bool
@@ -33,6 +33,7 @@ class Sweep(Value):
     failed: int
     finished_earlier: int
     tokens: list[str]
+    refused: bool
     started_at: int
     finished_at: int
     residue: errors.Residue | None
@@ -204,6 +205,7 @@ def _result(
         failed=failed,
         finished_earlier=len(plan.earlier),
         tokens=tokens if dry_run else plan.earlier + tokens,
+        refused=plan.refusal is not None,
         started_at=plan.now,
         finished_at=finished_at,
         residue=residue,

@@ -75,11 +75,10 @@ def update(
                 token=user.token,
             )
         try:
-            record = patches.apply(user.data, patch)
-        except errors.Conflict as error:
-            error.token = user.token
+            return change(tx, user, patches.apply(user.data, patch), region)
+        except (errors.Conflict, errors.Invalid) as error:  # refused, by what it would become
+            error.token, error.outcome = user.token, "refused"
             raise
-        return change(tx, user, record, region)
 
 
 def listing(vault: Vault, wanted: Listing, *, reveal: bool) -> Iterator[User]:
@@ -165,14 +164,19 @@ def find_or_tombstone(vault: Vault, identity: Identity) -> User | Tombstone:
     return find(vault, identity)
 
 
-def check_record(record: jsontext.Json, region: str | None) -> dict[str, str]:
-    """Return the identities of what is to become a record; raise Invalid if it is none."""
+def check_record(
+    record: jsontext.Json, region: str | None, known: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Return the identities of what is to become a record; raise Invalid if it is none.
+
+    `known` are those of fields that do not change: another phone.region must not move them.
+    """
     if not isinstance(record, dict):
         raise errors.Invalid("a record must be a JSON object")
     jsontext.check_depth(record, "the record")
     if len(jsontext.dumps(record).encode()) > jsontext.MAX_BYTES:
         raise errors.Invalid(f"the record is over {jsontext.MAX_BYTES // 1024 // 1024} MiB")
-    return identities.of_record(record, region)
+    return identities.of_record(record, region, known)
 
 
 def create(
@@ -203,7 +207,9 @@ def change(
     if not fields:
         tx.event("user.update", token=user.token, fields=[])
         return user, False
-    found = check_record(record, region)
+    found = check_record(
+        record, region, {k: v for k, v in user.identities.items() if k not in fields}
+    )
     _check_free(tx, found, user)
     content, commitment = store.pack(found, record)
     old, new = tx.vault.tags(user.identities), tx.vault.tags(found)

@@ -91,7 +91,11 @@ def exported_user(found: User, now: int) -> Answer:
 
 
 def hold(found: User, now: int) -> Answer | None:
-    if found.hold is None or not found.held(now):
+    return _hold(found) if found.held(now) else None
+
+
+def _hold(found: User) -> Answer | None:
+    if found.hold is None:
         return None
     return {
         "reason": found.hold.reason,
@@ -104,32 +108,43 @@ def hold(found: User, now: int) -> Answer | None:
 def expiration(found: User | Tombstone, now: int, overdue_before: int, base: str | None) -> Answer:
     """`overdue_before` is the latest due time that is overdue, `base` what links begin with."""
     if isinstance(found, Tombstone):
-        return _expiration(found.token, "expired", exptoken=found.exptoken)
+        return _expiration(found.token, "expired", found.exptoken, base)
     if found.expiration is None or found.expstatus() == "none":
-        return _expiration(found.token, "none", held=found.held(now))
+        return _expiration(found.token, "none", None, base, held=found.held(now))
     exptoken = found.expiration.exptoken
     if not found.waiting():
-        return _expiration(found.token, "retain", exptoken=exptoken, held=found.held(now))
+        return _expiration(found.token, "retain", exptoken, base, held=found.held(now))
     due_at = found.expiration.due_at
     return _expiration(
         found.token,
         "wait",
-        exptoken=exptoken,
+        exptoken,
+        base,
         held=found.held(now),
         exptime=due_at,
         due_at=times.text(due_at),
         started_at=times.text(found.expiration.started_at),
         due=due_at <= now,
         overdue=due_at <= overdue_before,
-        retain_url=base and f"{base}/exp/retain/{exptoken}",
-        delete_url=base and f"{base}/exp/delete/{exptoken}",
     )
 
 
-def _expiration(token: str, expstatus: str, **known: Any) -> Answer:
-    blank = {"due": False, "overdue": False, "held": False}
-    answer = {**dict.fromkeys(EXPIRATION), **blank, **known}
-    return {**answer, "token": token, "expstatus": expstatus}
+def _expiration(
+    token: str, expstatus: str, exptoken: str | None, base: str | None, **known: Any
+) -> Answer:
+    links = base is not None and exptoken is not None
+    return {
+        **dict.fromkeys(EXPIRATION),
+        "token": token,
+        "expstatus": expstatus,
+        "due": False,
+        "overdue": False,
+        "held": False,
+        "exptoken": exptoken,
+        "retain_url": f"{base}/exp/retain/{exptoken}" if links else None,
+        "delete_url": f"{base}/exp/delete/{exptoken}" if links else None,
+        **known,
+    }
 
 
 def erased(tombstone: Tombstone, changed: bool) -> Answer:
@@ -191,7 +206,20 @@ def person(found: Person, overdue_before: int, base: str | None) -> Answer:
         "user": user(found.user, found.at),
         "expiration": expiration(found.user, found.at, overdue_before, base),
         "hold": hold(found.user, found.at),
+        "lapsed_hold": None if found.user.held(found.at) else _hold(found.user),
+        "cancelled_expiration": _cancelled(found.user),
         "access_history": [event(one, whole=True) for one in found.events],
+    }
+
+
+def _cancelled(found: User) -> Answer | None:
+    """What is remembered of an expiration that was taken back."""
+    if found.expiration is None or found.expstatus() != "none":
+        return None
+    return {
+        "exptoken": found.expiration.exptoken,
+        "started_at": times.text(found.expiration.started_at),
+        "due_at": times.text(found.expiration.due_at),
     }
 
 

@@ -6,7 +6,7 @@ from bunkerctl import audit, errors, jsontext, times, users
 from bunkerctl.cli import answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.model import Head
+from bunkerctl.model import ACTIONS, Head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MAX_HEAD_BYTES = 4096
     argument("identity", "ID", "whose events", "optional"),
     option("--since", "D", "from this date on, or from that long ago"),
     option("--until", "D", "before this date, or before that long ago"),
-    option("--action", "ACTION", "this action alone, like exp.erase"),
+    option("--action", "ACTION", "this action alone", choices=ACTIONS),
     option("--actor", "NAME", "events of this actor alone"),
     option("--limit", "N", "the newest N"),
 )
@@ -109,13 +109,15 @@ def verify(call: Call, against: str | None) -> None:
 
 
 def _head(raw: bytes) -> Head:
-    said: Any = jsontext.loads(raw, "the head")
     try:
+        said: Any = jsontext.loads(raw, "the head")
         return Head(
             vault_id=str(said["vault_id"]),
             size=int(said["size"]),
             root=str(said["root"]),
             at=times.parse_date(str(said["at"])),
         )
-    except (KeyError, TypeError, ValueError):
-        raise errors.Invalid("the file is not what `audit head --json` prints") from None
+    except (KeyError, TypeError, ValueError, errors.Invalid):
+        raise errors.Invalid(
+            "the file is not what `audit head --json` prints", hint="a plain one will not do"
+        ) from None

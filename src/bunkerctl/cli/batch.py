@@ -54,6 +54,8 @@ def _each(
 ) -> Iterator[Answer | Failure]:
     region = call.region()
     for number, raw in files.lines(call.stdin(), MAX_ID_BYTES):
+        if raw is not None and not raw.strip():
+            continue
         tally.read += 1
         try:
             if raw is None:

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from bunkerctl.directory import Header
     from bunkerctl.vault import Vault
 
-MAX_WAIT_SECONDS = 86400.0
 MAX_FD_DIGITS = 8
+SOURCES = {
+    "file": "the key file",
+    "command": "the key command",
+    "fd": "the descriptor",
+    "keyring": "the keyring",
+}
+PLAIN_TEXT = ("vault", "actor")
+"""Settings whose options take any text: a path on the line may be relative."""
 
 
 class Call:
@@ -49,6 +56,8 @@ class Call:
     def setting(self, name: str, flag: str | None = None) -> str | None:
         """Return a setting of the files, unless an option or its variable says otherwise."""
         said = self.said(flag or name)
+        if said is not None and name in PLAIN_TEXT:
+            return said
         if said is not None:
             try:
                 config.check(name, said)
@@ -118,6 +127,8 @@ class Call:
             return os.path.abspath(named)
         home = self.shell.environment.get("HOME")
         base = self.shell.environment.get("XDG_DATA_HOME")
+        if base and not os.path.isabs(base):  # the specification says to ignore it
+            base = None
         if not base and not home:
             raise errors.Usage("there is no home directory", hint="name the vault: --vault DIR")
         base = base or os.path.join(home or "", ".local", "share")
@@ -147,9 +158,14 @@ class Call:
             flags = self._key_flags()
             header = read_header(directory)
             master = self._master_key(header, flags)
-            self._vault = vaults.open_vault(
-                directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
-            )
+            self.debug(f"vault {directory}, key from {self._key_source}")
+            try:
+                self._vault = vaults.open_vault(
+                    directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
+                )
+            except errors.WrongKey as error:
+                error.hint = f"it came from {SOURCES[self._key_source]}; another vault? see --vault"
+                raise
             erasure.resume(self._vault)
         return self._vault
 
@@ -157,13 +173,18 @@ class Call:
         wait = self.duration("lock_wait")
         if wait is None:
             return 0.0
-        return min(MAX_WAIT_SECONDS, float(wait.months * 30 * 86400 + wait.seconds))
+        return float(wait.months * 30 * 86400 + wait.seconds)
 
     def key_file(self) -> str | None:
         """Return the key file that `init` is to use."""
         flags = self._key_flags()
         if flags["command"] or flags["fd"]:
             raise errors.Usage("init makes a key: for a key file or for the keyring")
+        if flags["file"] is None and self.config().get("key.command"):
+            raise errors.Usage(
+                "the setting key.command is there, and init cannot store a key with it",
+                hint="pass --key-file FILE, and use it with this vault",
+            )
         return flags["file"] or self.config().get("key.file")
 
     def key_source(self) -> str:
@@ -188,6 +209,8 @@ class Call:
             given = {name: self.said(f"key_{name}") for name in names}
         if sum(value is not None for value in given.values()) > 1:
             raise errors.Usage("more than one of --key-file, --key-command and --key-fd")
+        if given["file"] and keys.looks_like_key(os.path.basename(given["file"]).encode()):
+            raise errors.Usage("--key-file takes the path of a file, not the key itself")
         if (descriptor := given["fd"]) is not None and not (
             descriptor.isascii() and descriptor.isdigit() and len(descriptor) < MAX_FD_DIGITS
         ):
@@ -235,7 +258,13 @@ class Call:
         """Read a file, or standard input for `-`: no more than one byte over `limit`."""
         if path == "-":
             return self.stdin().read(limit + 1)
-        return files.read(path, limit)
+        return files.read(self.path(path), limit)
+
+    def path(self, text: str) -> str:
+        """Return the path of a file to read; raise Usage for JSON, which must not be repeated."""
+        if text[:1] in ("{", "["):
+            raise errors.Usage("JSON in place of a file", hint="pipe it to standard input")
+        return text
 
     # The answer.
 
@@ -260,6 +289,10 @@ class Call:
         """Say something on standard error, unless --quiet."""
         if not self.flag("quiet"):
             output.tell(self.shell.stderr, text)
+
+    def debug(self, text: str) -> None:
+        if self.flag("debug"):
+            output.tell(self.shell.stderr, f"debug: {text}")
 
     def confirmed(self, question: str, answer: str) -> bool:
         """Tell whether a person agrees: by --yes, or by typing `answer`."""

@@ -57,7 +57,7 @@ def set_(call: Call, name: str, value: str) -> None:
       bunkerctl config set exp.grace 45d
       bunkerctl config set links.base https://example.com/privacy
     """
-    path = call.config().path
+    path = _path(call)
     changed = config.put(path, name, value)
     call.show({"name": name, "value": value, "path": path, "changed": changed})
 
@@ -65,8 +65,15 @@ def set_(call: Call, name: str, value: str) -> None:
 @command("config path")
 def path(call: Call) -> None:
     """Print the path of the file that `config set` writes."""
-    found = call.config().path
+    found = _path(call)
     if call.output.form in ("plain", "table"):
         call.line(found)
     else:
         call.show({"path": found})
+
+
+def _path(call: Call) -> str:
+    found = call.config().path
+    if found is None:
+        raise errors.Usage("there is no home directory", hint="name the file: --config FILE")
+    return found

@@ -33,8 +33,7 @@ def run_guarded(argv: list[str], surroundings: Shell, *, writable: bool) -> int:
         shell.silence(1)
         return EXIT_BROKEN_PIPE
     except errors.Interrupted as interrupted:
-        output.tell(surroundings.stderr, "error: interrupted")
-        return 128 + interrupted.signum
+        return _tell(errors.Stopped(interrupted.signum), argv, surroundings)
     except Exception as error:
         code = _tell(_bug(error), argv, surroundings)
         if "--debug" in argv:

@@ -173,17 +173,19 @@ def sweep(
         call.show(answers.sweep(done))
     if done.guard == "clock" and not done.dry_run:
         call.note("the clock looks wrong; nothing was due")
+    partial = errors.Partial(f"{done.failed} of {done.due} could not be erased and stay due")
     if done.residue is not None:
+        call.note(partial.message if done.failed else "")
         raise done.residue
     if done.failed:
-        raise errors.Partial(f"{done.failed} of {done.due} could not be erased and stay due")
+        raise partial
 
 
 def _summary(done: sweeps.Sweep) -> str:
     if not (done.due or done.held or done.finished_earlier):
         return "nothing was due"
     verb = f"would erase {len(done.tokens)}" if done.dry_run else f"erased {done.erased}"
-    guard = f"; a sweep would be refused: {done.guard}" if done.dry_run and done.guard else ""
+    guard = f"; a sweep would be refused: {done.guard}" if done.refused else ""
     return (
         f"{verb} of {done.due} due; {done.held} held, {done.failed} failed,"
         f" {done.finished_earlier} finished earlier{guard}"

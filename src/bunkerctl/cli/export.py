@@ -9,7 +9,7 @@ from bunkerctl.cli.grammar import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 @command(
@@ -46,7 +46,12 @@ def export(
     ):
         raise errors.Usage("--all is JSON lines: -o jsonl")
     path = None if out == "-" else out
-    chunks = _everyone(call, path, force) if identity is None else _person(call, identity)
+
+    def check() -> None:
+        if path is not None:
+            files.check_writable(path, force=force)
+
+    chunks = _everyone(call, check) if identity is None else _person(call, identity, check)
     if path is None:
         for chunk in chunks:
             call.output.text(chunk.decode())
@@ -55,16 +60,15 @@ def export(
         call.note("written")
 
 
-def _person(call: Call, identity: str) -> Iterable[bytes]:
+def _person(call: Call, identity: str, check: Callable[[], None]) -> Iterable[bytes]:
     whose = call.identity(identity)
-    found = exports.person(call.vault(), whose)
+    found = exports.person(call.vault(), whose, check)
     return [_line(answers.person(found, call.overdue_before(), call.links_base()))]
 
 
-def _everyone(call: Call, path: str | None, force: bool) -> Iterator[bytes]:
+def _everyone(call: Call, check: Callable[[], None]) -> Iterator[bytes]:
     vault = call.vault()
-    if path is not None:
-        files.check_writable(path, force=force)
+    check()
     if not call.confirmed("Export everybody's records? Type yes", "yes"):
         declined = errors.Declined(
             "not confirmed: nothing was exported", hint="without a terminal, pass --yes"

@@ -11,16 +11,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-WIDTH = 88
+WIDTH = 79
 INTRO = """\
-bunkerctl keeps personal records in one encrypted local file. Applications keep a random
-token; the vault keeps the person, until the person is to be erased: then it is gone, and
-the audit trail shows it."""
+bunkerctl keeps personal records in one encrypted local file. Applications keep
+a random token; the vault keeps the person, until the person is to be erased:
+then it is gone, and the audit trail shows it."""
 EXAMPLES = """\
-  bunkerctl init                                    make a vault, its key in the OS keyring
+  bunkerctl init                        make a vault, its key in the keyring
   echo '{"email":"ann@example.com"}' | bunkerctl user add
   bunkerctl exp start email:ann@example.com --in 30d
-  bunkerctl exp sweep                               from cron: erase what is due
+  bunkerctl exp sweep                   from cron: erase who is due
   bunkerctl audit verify"""
 
 
@@ -87,8 +87,8 @@ def _of_program() -> str:
         "Options, anywhere on the line:\n" + _rows(map(_global_row, grammar.GLOBALS)),
         "Examples:\n" + EXAMPLES,
         "Exit status:\n" + _rows(codes),
-        "An ID is KIND:VALUE (token, email, phone, login or custom), or a value whose form\n"
-        "tells its kind. `bunkerctl COMMAND --help` says more.",
+        "An ID is KIND:VALUE (token, email, phone, login or custom), or a value whose\n"
+        "form tells its kind. `bunkerctl COMMAND --help` says more.",
     )
 
 
@@ -120,7 +120,7 @@ def _of_command(command: grammar.Command) -> str:
     )
     return _join(
         line,
-        "\n".join(command.text()),
+        "\n\n".join(map(_paragraph, "\n".join(command.text()).split("\n\n"))),
         "Arguments:\n" + _rows(arguments) if arguments else "",
         "Options:\n" + _rows(options) if options else "",
         "Options that hold everywhere:\n" + textwrap.indent(everywhere, "  "),
@@ -135,6 +135,13 @@ def _global_row(option: grammar.Option) -> tuple[str, str]:
 def _option_usage(option: grammar.Option) -> str:
     name = max(option.names, key=len)
     return f"[{name}]" if option.metavar is None else f"[{name} {option.metavar}]"
+
+
+def _paragraph(text: str) -> str:
+    """Return a paragraph of a docstring as wide as a terminal; examples stay as they are."""
+    if text.startswith("Examples:"):
+        return text
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:

@@ -30,7 +30,8 @@ def hold(call: Call, reason: str | None, until: str | None, identity: str) -> No
     ends = None if until is None else times.parse_date(until)
     if ends is not None and ends <= call.now():
         raise errors.Invalid("--until must lie ahead")
-    user, changed = holds.hold(call.vault(), call.identity(identity), why, ends)
+    whose = call.identity(identity)
+    user, changed = holds.hold(call.vault(), whose, why, ends)
     _show_hold(call, user, changed)
 
 

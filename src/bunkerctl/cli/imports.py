@@ -35,7 +35,8 @@ def import_(
 
     A line is a record, or what `export --all` wrote: then the token is kept if it is free, and
     the person goes on waiting, staying or being held. A bad line is rejected alone: the good ones
-    are in, and the exit code is 3. --on-conflict update merges a line into the person it is about.
+    are in, and the exit code is 3. --on-conflict update merges a line's record into the person it
+    is about, and adds a hold; that person's expiration stays as it stands.
 
     Answer: read, added, updated, skipped, rejected.
 
@@ -53,7 +54,7 @@ def import_(
     if rejects is None:
         collections.deque(kept, maxlen=0)
     else:
-        files.write(rejects, kept, force=False)
+        files.write(rejects, kept, force=False, hint="name another file")
     call.show(tally.counts())
     if tally.rejected:
         raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
@@ -63,7 +64,7 @@ def _source(call: Call, path: str) -> BinaryIO:
     if path == "-":
         return call.stdin()
     try:
-        return open(path, "rb")
+        return open(call.path(path), "rb")
     except OSError as error:
         raise files.explain(error, "read", path) from error
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from bunkerctl.cli.answers import Answer
 
-_UNICODE_CONTROLS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
 _CELL_ESCAPES = {
     **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
-    **{code: f"\\u{code:04x}" for code in _UNICODE_CONTROLS},
+    **{code: f"\\u{code:04x}" for code in jsontext.BIDI_CONTROLS},
     ord("\t"): "\\t",
     ord("\n"): "\\n",
+}
+_CSV_ESCAPES = {  # a quoted cell may have lines and tabs
+    code: escape for code, escape in _CELL_ESCAPES.items() if chr(code) not in "\t\n"
 }
 GAP = 2
 UNBROKEN = 36  # a UUID; times and names are shorter
@@ -145,7 +147,7 @@ class Output:
 
     def _csv_cell(self, value: Any) -> str:
         """Return a cell that a spreadsheet takes for text, never for a formula."""
-        text = value if isinstance(value, str) and not self.terminal else cell(value)
+        text = value.translate(_CSV_ESCAPES) if isinstance(value, str) else cell(value)
         return "'" + text if text.startswith(_FORMULA) else text
 
     def _table(self, names: tuple[str, ...], rows: list[list[str]]) -> None:

@@ -118,7 +118,7 @@ def _options(
     def keep(_context: Any, parameter: Any, value: Any) -> Any:
         if value in (None, False):
             return value
-        if shared and value == "":
+        if value == "":
             raise Usage(f"{parameter.opts[-1]} is empty", hint="is a variable of the shell unset?")
         if choices[parameter.name] and value not in choices[parameter.name]:
             raise Usage(f"{parameter.opts[-1]} must be {_either(choices[parameter.name])}")
@@ -175,4 +175,12 @@ def _usage(error: typer.TyperException) -> Usage:
     if type(error).__name__ == "NoSuchOption":
         near = getattr(error, "possibilities", None)
         return Usage("unknown option", hint=f"did you mean {near[0]}?" if near else "see --help")
-    return Usage(f"option {name} needs a value, or takes none")
+    flag = any(name in option.names and option.metavar is None for option in _known())
+    return Usage(f"option {name} takes no value" if flag else f"option {name} needs a value")
+
+
+def _known() -> list[grammar.Option]:
+    return [
+        *grammar.GLOBALS,
+        *(one for found in grammar.COMMANDS.values() for one in found.options),
+    ]

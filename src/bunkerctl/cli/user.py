@@ -177,7 +177,12 @@ def forget(call: Call, identity: str) -> None:
     if identity == "-" and not call.flag("yes"):
         declined = errors.Declined("erasing a list needs --yes: nothing was erased")
         raise call.vault().refused("user.forget", declined)
-    batch.people(call, identity, "user.forget", answer, answers.ERASED)
+    try:
+        batch.people(call, identity, "user.forget", answer, answers.ERASED)
+    except errors.Partial as partial:
+        if not residues:
+            raise
+        call.note(partial.message)
     for residue in residues:
         raise residue
 

@@ -81,13 +81,17 @@ def parse(raw: bytes, what: str) -> bytes:
         KeyUnavailable: anything else.
     """
     digits = raw.removesuffix(b"\n").removesuffix(b"\r")
-    if len(digits) != 64 or not HEX_DIGITS.issuperset(digits):
+    if not looks_like_key(digits):
         raise KeyUnavailable(
             f"{what} is not a master key",
             reason="malformed",
             hint="a master key is 64 hexadecimal digits and a newline",
         )
     return bytes.fromhex(digits.decode())
+
+
+def looks_like_key(digits: bytes) -> bool:
+    return len(digits) == 64 and HEX_DIGITS.issuperset(digits)
 
 
 def _read_descriptor(number: str) -> bytes:

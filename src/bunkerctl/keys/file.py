@@ -45,7 +45,7 @@ def _check(path: str, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         raise _refused(path, "is not a regular file with one name", None)
     if found.st_uid not in (os.geteuid(), 0):
-        raise _refused(path, "belongs to another user", f"chown {os.geteuid()} {path}")
+        raise _refused(path, "belongs to another user", "run as its owner")
     if found.st_mode & 0o077:
         raise _refused(path, "can be read by others", f"chmod 600 {path}")
     if found.st_size > MAX_BYTES:

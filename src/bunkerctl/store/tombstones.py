@@ -37,6 +37,12 @@ def by_exptoken(db: Database, exptoken: str) -> Tombstone | None:
     return _first(db, "exptoken", exptoken)
 
 
+def is_of_event(db: Database, event: int, token: str) -> bool:
+    """Tell whether that event erased that token, here."""
+    row = db.row("SELECT token FROM tombstones WHERE event = ?", event)
+    return row is not None and token_text(row[0]) == token
+
+
 def since(db: Database, event: int, limit: int, reason: str | None = None) -> list[Tombstone]:
     """Return up to `limit` tombstones whose event is later than `event`, in order."""
     return [
