@@ -161,28 +161,28 @@ class Reference:
         answer |= {"token": found.token, "due": False, "overdue": False, "held": False}
         answer |= {"retain_url": None, "delete_url": None}
         if isinstance(found, Stone):
-            return {**answer, "expstatus": "expired", "exptoken": found.exptoken}
+            urls = self.urls(found.exptoken)
+            return {**answer, **urls, "expstatus": "expired", "exptoken": found.exptoken}
         answer |= {"expstatus": found.status(), "held": found.held(self.now)}
         if found.plan is None or found.status() == "none":
             return answer
-        answer["exptoken"] = found.plan.exptoken
+        answer |= {"exptoken": found.plan.exptoken, **self.urls(found.plan.exptoken)}
         if not found.waits():
             return answer
-        urls = {
-            f"{verb}_url": f"{self.base}/exp/{verb}/{found.plan.exptoken}" if self.base else None
+        return answer | {
+            "exptime": found.plan.due_at,
+            "due_at": moment(found.plan.due_at),
+            "started_at": moment(found.plan.started_at),
+            "due": found.due(self.now),
+            "overdue": found.overdue(self.now),
+        }
+
+    def urls(self, exptoken: str | None) -> dict[str, str | None]:
+        known = self.base is not None and exptoken is not None
+        return {
+            f"{verb}_url": f"{self.base}/exp/{verb}/{exptoken}" if known else None
             for verb in ("retain", "delete")
         }
-        return (
-            answer
-            | urls
-            | {
-                "exptime": found.plan.due_at,
-                "due_at": moment(found.plan.due_at),
-                "started_at": moment(found.plan.started_at),
-                "due": found.due(self.now),
-                "overdue": found.overdue(self.now),
-            }
-        )
 
     def tombstone(self, stone: Stone, changed: bool) -> dict[str, Any]:
         """All but the number of the audit event."""
@@ -226,7 +226,7 @@ class Reference:
         record = patched(person.data, patch)
         changed = json.dumps(record, sort_keys=True) != json.dumps(person.data, sort_keys=True)
         if changed:
-            names = names_of(record)
+            names = names_of(record, events=1)  # it is refused for what it would become
             if any(owner is not person for owner in self.owners(names)):
                 raise Refusal(5, "conflict")
             self._replace(person, record, names)
@@ -405,6 +405,8 @@ class Reference:
             raise Refusal(2, "invalid")
         moved = line.get("schema") == "bunkerctl.user/1"
         record = line["data"] if moved else line
+        if moved and max(instant(line["created_at"]), instant(line["updated_at"])) > self.now:
+            raise Refusal(2, "invalid")
         names = names_of(record)
         token = line["token"] if moved else None
         if token in self.erased:
@@ -419,11 +421,13 @@ class Reference:
             return "skipped"
         if policy == "error" or len(standing) > 1:
             raise Refusal(5, "conflict")
-        merged = merge(standing[0].data, record)
-        if merged == standing[0].data:
-            return "skipped"
-        self._replace(standing[0], merged, names_of(merged))
-        return "updated"
+        person, merged = standing[0], merge(standing[0].data, record)
+        changed = merged != person.data
+        if changed:
+            self._replace(person, merged, names_of(merged))
+        if moved and line["held"] and not person.held(self.now):
+            person.hold, changed = Hold(None, self.now, None), True
+        return "updated" if changed else "skipped"
 
     def _restore(self, person: Person, line: dict[str, Any]) -> None:
         person.created_at = instant(line["created_at"])
@@ -436,7 +440,7 @@ class Reference:
             person.hold = Hold(None, self.now, None)
 
 
-def names_of(record: dict[str, Any]) -> dict[str, str]:
+def names_of(record: dict[str, Any], events: int = 0) -> dict[str, str]:
     """Return the normalised identities; enough for what the tests put in (US phones)."""
     names: dict[str, str] = {}
     for kind in KINDS:
@@ -444,7 +448,7 @@ def names_of(record: dict[str, Any]) -> dict[str, str]:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-            raise Refusal(2, "invalid", events=0)
+            raise Refusal(2, "invalid", events=events)
         text = str(value).strip()
         if kind == "email":
             text = text.lower()
@@ -452,7 +456,7 @@ def names_of(record: dict[str, Any]) -> dict[str, str]:
             text = "+1" + "".join(c for c in text if c.isdigit()).removeprefix("1")
         names[kind] = text
     if not names:
-        raise Refusal(2, "invalid", events=0)
+        raise Refusal(2, "invalid", events=events)
     return names
 
 
