@@ -33,7 +33,8 @@ def export(
     One person: record, expiration, hold, and the history of who did what with it, as one JSON
     document. --all needs --yes, or a "yes" on a terminal, and is JSON lines: -o jsonl.
 
-    Answer: schema, vault_id, exported_at, user, expiration, hold, access_history.
+    Answer: schema, vault_id, exported_at, user, expiration, hold, lapsed_hold,
+    cancelled_expiration, access_history.
 
     Examples:
       bunkerctl export email:ann@example.com --out ann.json
