@@ -16,6 +16,7 @@ from bunkerctl.directory import (
     Header,
     check_place,
     header_text,
+    read_header,
 )
 from bunkerctl.keys import Route
 from bunkerctl.model import Origin
@@ -58,7 +59,10 @@ def create(
         raise files.explain(error, "make", parent) from error
     check_place(parent)
     vault_id = str(uuid.uuid4())
-    with _alone(parent, key_file, lock_wait), _stored_key(key_file, vault_id, attended) as found:
+    with (
+        _alone(parent, key_file, lock_wait),
+        _stored_key(key_file, vault_id, attended, directory) as found,
+    ):
         master, route = found
         identifier = crypto.key_id(master, uuid.UUID(vault_id).bytes)
         header = Header(vault_id=vault_id, created_at=now, key_id=identifier, key=route)
@@ -68,7 +72,8 @@ def create(
             os.rename(temporary, directory)  # fails unless the place is free or an empty directory
             files.sync_directory(parent)
         except OSError as error:
-            _check_free(directory)
+            if not _is_there(directory, vault_id):
+                _check_free(directory)
             raise files.explain(error, "make", directory) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -130,15 +135,26 @@ def _alone(parent: str, key_file: str | None, lock_wait: float) -> Iterator[None
 
 @contextmanager
 def _stored_key(
-    key_file: str | None, vault_id: str, attended: bool
+    key_file: str | None, vault_id: str, attended: bool, directory: str
 ) -> Iterator[tuple[bytes, Route]]:
-    """Store a new key, read back, and take it away again if the vault could not be made."""
+    """Store a new key, read back; take it away again if its vault was not made."""
     route, undo = _store(key_file, vault_id, attended)
     try:
         yield keys.fetch(route, vault_id, attended=attended), route
     except BaseException:
-        undo()
+        if not _is_there(directory, vault_id):
+            undo()
         raise
+
+
+def _is_there(directory: str, vault_id: str) -> bool:
+    """Tell whether this very vault is in place, though what came after that failed."""
+    try:
+        return read_header(directory).vault_id == vault_id
+    except errors.NoVault:
+        return False
+    except errors.BunkerError:
+        return True  # in doubt the key stays: without it a vault is lost
 
 
 def _store(key_file: str | None, vault_id: str, attended: bool) -> tuple[Route, Callable[[], None]]:

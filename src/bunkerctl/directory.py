@@ -17,6 +17,9 @@ HEADER = "vault.json"
 LEDGER = "erasures.jsonl"
 LOCK = "vault.lock"
 
+RECORDED = ("keyring", "file")
+"""The key sources that a header may name: never a command, or a copied vault could run one."""
+
 MAX_HEADER_BYTES = 1 << 16
 KEY_ID_BYTES = 8
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk")
@@ -85,7 +88,7 @@ def _hex(text: str) -> str:
 
 def _route(said: dict[str, str]) -> Route:
     source, place = said["source"], said["place"]
-    if not (isinstance(source, str) and isinstance(place, str) and source and place):
+    if source not in RECORDED or not isinstance(place, str) or not place:
         raise TypeError("not a route to a key")
     return Route(source=source, place=place)
 

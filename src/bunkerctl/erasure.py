@@ -62,8 +62,8 @@ def scrub(vault: Vault, wait: float) -> None:
     newest = state.totals(vault.db).unscrubbed
     if not newest:
         return
-    clean = vault.db.truncate_wal(wait)
     try:
+        clean = vault.db.truncate_wal(wait)
         files.sync(vault.db.path + "-wal")
         files.sync_directory(vault.directory)
         ledger.catch_up(vault, wait)
@@ -74,8 +74,8 @@ def scrub(vault: Vault, wait: float) -> None:
         ) from error
     except (OSError, errors.InputOutput, errors.Busy) as error:
         raise errors.Residue(
-            "erased, but the erasure ledger could not be written",
-            hint="mend that: the next command finishes it",
+            "erased, but the file system let neither pages nor ledger be finished",
+            hint="make room, or see to permissions: the next command finishes it",
         ) from error
     if not clean:
         raise errors.Residue(
@@ -85,7 +85,7 @@ def scrub(vault: Vault, wait: float) -> None:
     try:
         with vault.transaction() as tx:
             state.set_scrubbed(tx.db, newest)
-    except errors.Busy:
+    except (errors.Busy, errors.InputOutput, errors.OutcomeUnknown):
         return  # all is done but the note of it: the next command does it again, and notes it
 
 

@@ -55,7 +55,7 @@ def preview(
     with vault.transaction() as tx:
         plan = _plan(tx, max_deletes, accept_clock=accept_clock)
         pairs = expirations.due(tx.db, plan.now, limit=-1 if limit is None else limit)
-        tokens = [user.token for _, key in pairs if (user := users.by_id(tx.db, key))]
+        tokens = [users.token_of(tx.db, key) for _, key in pairs]
         tx.event("exp.sweep", counts={"dry_run": True, "due": plan.due, "held": plan.held})
     return _result(plan, plan.now, dry_run=True, tokens=tokens)
 
@@ -81,7 +81,9 @@ def run(
             plan = _plan(tx, max_deletes, accept_clock=accept_clock)
             if plan.refusal is not None:
                 raise plan.refusal
-        erased, failed = _erase_due(vault, plan.now, limit)
+        # Who falls due meanwhile waits for the next sweep: the guards have not judged that many.
+        most = plan.due if limit is None else min(limit, plan.due)
+        erased, failed = _erase_due(vault, plan.now, most)
         residue = None
         try:
             erasure.scrub(vault, vault.lock_wait)
@@ -92,13 +94,13 @@ def run(
         return _result(plan, tx.now, tokens=erased, failed=failed, residue=residue)
 
 
-def _erase_due(vault: Vault, now: int, limit: int | None) -> tuple[list[str], int]:
+def _erase_due(vault: Vault, now: int, limit: int) -> tuple[list[str], int]:
     """Erase in batches, so that nobody waits long for the lock; return tokens and failures."""
     erased: list[str] = []
     failed = 0
     after = None
-    while limit is None or len(erased) + failed < limit:
-        size = BATCH if limit is None else min(BATCH, limit - len(erased) - failed)
+    while len(erased) + failed < limit:
+        size = min(BATCH, limit - len(erased) - failed)
         with vault.transaction() as tx:
             page = expirations.due(tx.db, now, after=after, limit=size)
             done = [token for _, key in page if (token := _erase_one(tx, key))]
@@ -118,6 +120,8 @@ def _erase_one(tx: Transaction, user_id: int) -> str | None:
             if user is None:
                 raise errors.IntegrityFailure("the database lacks a user that it must have")
             return erasure.erase(tx, user, action="exp.erase", reason="sweep").token
+    except errors.Held:  # by a hold that had lapsed when the sweep began: the clock went back
+        return None
     except errors.IntegrityFailure:
         tx.event("exp.erase", outcome="failed", token=users.token_of(tx.db, user_id))
         return None

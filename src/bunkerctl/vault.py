@@ -125,6 +125,7 @@ class Transaction:
         self.vault = vault
         self.db = vault.db
         self.now = vault.now()
+        schema.version(vault.db)  # another process may have migrated it since it was opened
         self._tree = audit.tree(vault.db)
         self._first = self._tree.size
         self._changes = vault.db.changes()

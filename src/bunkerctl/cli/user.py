@@ -171,7 +171,10 @@ def forget(call: Call, identity: str) -> None:
     def answer(found: Identity) -> answers.Answer:
         vault = call.vault()
         if not call.flag("yes"):
-            confirm(call, users.forgettable(vault, found), "user.forget")
+            confirmed = users.forgettable(vault, found)
+            confirm(call, confirmed, "user.forget")
+            # Who has the identity may have changed meanwhile: erase who was confirmed.
+            found = Identity(kind="token", value=confirmed.token)
         return erased(users.forget(vault, found), residues)
 
     if identity == "-" and not call.flag("yes"):
