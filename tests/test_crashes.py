@@ -19,6 +19,7 @@ from wholeness import (
     check_whole,
     count,
     due_people,
+    heed_signals,
     lines,
     made_now,
     reader,
@@ -33,12 +34,6 @@ INTERRUPTED = b"bunkerctl: error: interrupted\n"
 @pytest.fixture
 def home(bare: Home) -> Home:
     return made_now(bare)
-
-
-def heed_signals() -> None:
-    """Undo what a test runner in the background hands down: SIGINT ignored."""
-    for number, _ in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
 
 
 def begin_import(process: subprocess.Popen[bytes], home: Home, number: int, start: int = 0) -> None:

@@ -17,6 +17,7 @@ import pytest
 from bunkerctl.cli import door, help
 from bunkerctl.cli.shell import Shell
 from conftest import DAY, EXECUTABLE, Home, Result
+from wholeness import heed_signals
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 CONTRACT = {
@@ -233,7 +234,8 @@ def test_74_is_an_output_that_cannot_be_written(home: Home) -> None:
     ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_129_130_and_143_are_signals(home: Home, number: signal.Signals, code: int) -> None:
-    with home.spawn("user add") as process:  # waits for its standard input
+    line = "user add"  # waits for its standard input
+    with home.spawn(line, preexec_fn=heed_signals) as process:
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(b"{")
         process.stdin.flush()

@@ -20,6 +20,7 @@ from bunkerctl.model import Origin
 from bunkerctl.vault import Transaction, Vault, open_vault
 from conftest import DAY, Home
 from residue import found
+from wholeness import heed_signals
 
 ORIGIN = Origin(actor="cron", os_user="cron", uid=1, host="here", reason=None, ref=None)
 
@@ -129,7 +130,7 @@ def test_a_signal_never_leaves_a_vault_without_its_key(bare: Home) -> None:
         bare.key_file = bare.directory / f"key{turn}"
         bare.environment["BUNKERCTL_VAULT"] = str(bare.vault)
         bare.environment["BUNKERCTL_KEY_FILE"] = str(bare.key_file)
-        with bare.spawn("init") as process:
+        with bare.spawn("init", preexec_fn=heed_signals) as process:
             deadline = time.monotonic() + 60
             while not bare.vault.exists() and time.monotonic() < deadline:
                 pass

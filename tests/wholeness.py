@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -69,6 +70,12 @@ def lines(number: int, start: int = 0) -> bytes:
     """Lines to import, each a person."""
     numbers = range(start, start + number)
     return b"".join(b'{"login":"u%d","text":"%s"}\n' % (n, CANARY.encode() * 9) for n in numbers)
+
+
+def heed_signals() -> None:
+    """Undo what a test runner in the background hands down: SIGINT ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def check_whole(home: Home) -> None:
