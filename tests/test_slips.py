@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 
 import pytest
@@ -150,3 +151,60 @@ def test_an_export_tells_of_what_has_lapsed_or_was_cancelled(home: Home) -> None
     assert exported["hold"] is None
     assert exported["lapsed_hold"]["reason"] == "case"
     assert exported["cancelled_expiration"]["exptoken"] == exptoken
+
+
+@pytest.mark.parametrize(
+    "change", [{"size": -1}, {"size": True}, {"size": "1"}, {"root": "ab"}, {"vault_id": 7}]
+)
+def test_a_head_that_is_none_is_bad_input(home: Home, change: dict[str, object]) -> None:
+    head = home.ok("audit head --json").json
+    path = home.directory / "head.json"
+    path.write_text(json.dumps({**head, **change}))
+    assert home.run(f"audit verify --against {path}").code == 2
+    shouted = {"root": head["root"].upper(), "vault_id": head["vault_id"].upper()}
+    path.write_text(json.dumps({**head, **shouted}))
+    home.ok(f"audit verify --against {path}")
+
+
+def test_an_event_with_an_absurd_time_is_named(home: Home) -> None:
+    home.add(login="ann")
+    db = home.database()
+    db.run("UPDATE audit SET at = ? WHERE seq = 2", 1 << 60)
+    db.close()
+    result = home.run("audit verify --json")
+    assert (result.code, result.json["first_bad"]) == (7, 2)
+
+
+def test_a_patch_that_copies_itself_too_deep_is_bad_input(home: Home) -> None:
+    token = home.add(login="ann")
+    patch = [{"op": "copy", "from": "", "path": "/x" * (1 << n)} for n in range(12)]
+    assert home.run(f"user update {token}", json.dumps(patch)).code == 2
+    assert home.ok(f"user get {token} --json").json["version"] == 1
+
+
+def test_a_sweep_that_leaves_residue_says_no_empty_line(home: Home) -> None:
+    home.start(home.add(login="ann"), "1d")
+    home.now += 2 * DAY
+    db = home.database()
+    db.begin(write=False)
+    db.one("SELECT count(*) FROM users")
+    swept = home.run("exp sweep --lock-wait 0s")
+    db.rollback()
+    db.close()
+    assert swept.code == 15
+    assert "bunkerctl: \n" not in swept.err
+
+
+def test_an_import_that_is_cut_off_says_how_far_it_came(home: Home) -> None:
+    lines = b"".join(b'{"login":"u%d","text":"%s"}\n' % (n, b"x" * 900) for n in range(4000))
+    limit = (resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+    cut = home.process(
+        "user import - --json",
+        lines,
+        environment={"PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=lambda: resource.setrlimit(*limit),
+    )
+    users = home.ok("status --json").json["users"]
+    assert cut.code in (9, 16), cut
+    assert f"{users} added" in cut.error["hint"] and "nothing was changed" not in cut.err
+    home.ok("audit verify")

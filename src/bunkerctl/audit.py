@@ -174,7 +174,7 @@ def _leaf(
             and said["at"] == times.text(at)
             and said.get("token") == (token and token_text(token))
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
     return leaf if agree else None
 

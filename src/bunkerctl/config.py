@@ -108,11 +108,6 @@ class Config:
     def source(self, name: str) -> str:
         return self._found[name][1] if name in self._found else "default"
 
-    def duration(self, name: str) -> times.Duration | None:
-        """Return a duration that is set or has a default, else None."""
-        text = self.get(name)
-        return None if text is None else times.parse_duration(text, zero=True)
-
 
 def load(named: str | None, environment: Mapping[str, str]) -> Config:
     """Read the file named by the caller alone, or else the user's over the system's.

@@ -124,8 +124,9 @@ def waiting(vault: Vault, until: int | None, limit: int | None) -> Iterator[User
 
 def _living(tx: Transaction, identity: Identity, event: str) -> User:
     found = users.find_or_tombstone(tx.vault, identity)
-    if isinstance(found, Tombstone):
-        raise _refusal("expired", event, found.token)
+    status = "expired" if isinstance(found, Tombstone) else found.expstatus()
+    if isinstance(found, Tombstone) or TRANSITIONS[status, event] is None:
+        raise _refusal(status, event, found.token)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from bunkerctl import errors, identities, jsontext, patches, times, users
-from bunkerctl.model import Expiration, Hold, User, Value
+from bunkerctl.model import USER_SCHEMA, Expiration, Hold, User, Value
 from bunkerctl.store import expirations, holds, tombstones
 from bunkerctl.store import users as store
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from bunkerctl.vault import Transaction, Vault
 
-SCHEMA = "bunkerctl.user/1"
 POLICIES = ("error", "skip", "update")
 MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
 BATCH_LINES = 500
@@ -73,13 +72,25 @@ def run(
         with vault.transaction(keep=False) as tx:
             yield from _take(tx, numbered, options, tally)
     else:
-        for batch in _batches(numbered):
-            with vault.transaction() as tx:
-                rejected = list(_take(tx, batch, options, tally))
-            yield from rejected
+        yield from _run_batches(vault, numbered, options, tally)
     with vault.transaction() as tx:
         dry = {"dry_run": True} if options.dry_run else {}
         tx.event("user.import", counts={**tally.counts(), **dry})
+
+
+def _run_batches(
+    vault: Vault, lines: Iterator[tuple[int, bytes | None]], options: Options, tally: Tally
+) -> Iterator[Rejection]:
+    for batch in _batches(lines):
+        before = tally.counts()
+        try:
+            with vault.transaction() as tx:
+                rejected = list(_take(tx, batch, options, tally))
+        except errors.BunkerError as error:  # this batch is undone, those before it are in
+            vars(tally).update(before)
+            error.hint = f"{tally.added} added and {tally.updated} updated before that are in"
+            raise
+        yield from rejected
 
 
 def _batches(
@@ -197,9 +208,9 @@ def _incoming(line: Any) -> _Incoming:
     if not isinstance(line, dict):
         raise errors.Invalid("the line is not a JSON object")
     schema = line.get("schema")
-    if schema != SCHEMA:
+    if schema != USER_SCHEMA:
         if isinstance(schema, str) and schema.startswith("bunkerctl."):
-            raise errors.Invalid(f"the line has a schema other than {SCHEMA}")
+            raise errors.Invalid(f"the line has a schema other than {USER_SCHEMA}")
         return _Incoming(
             record=line, token=None, at=None, version=1, expstatus="none", due_at=None, held=False
         )
@@ -216,7 +227,7 @@ def _incoming(line: Any) -> _Incoming:
         )
     except (KeyError, TypeError, AttributeError):
         raise errors.Invalid(
-            f"the line lacks a field of {SCHEMA}, or one has a wrong type"
+            f"the line lacks a field of {USER_SCHEMA}, or one has a wrong type"
         ) from None
     if (
         type(incoming.version) is not int
@@ -225,5 +236,5 @@ def _incoming(line: Any) -> _Incoming:
         or incoming.expstatus not in ("none", "wait", "retain")
         or (incoming.expstatus == "wait") != (incoming.due_at is not None)
     ):
-        raise errors.Invalid(f"a field of {SCHEMA} in the line has a wrong value")
+        raise errors.Invalid(f"a field of {USER_SCHEMA} in the line has a wrong value")
     return incoming

@@ -21,8 +21,6 @@ class Value:
     `dataclasses` imports `inspect`, which costs a call more than opening the vault does.
     """
 
-    __slots__ = ("__dict__",)
-
     def __init__(self, **fields: Any) -> None:
         names = self.__class__.__annotations__
         if fields.keys() != names.keys():
@@ -150,6 +148,9 @@ class Origin(Value):
     reason: str | None
     ref: str | None
 
+
+USER_SCHEMA = "bunkerctl.user/1"
+"""What a line of `export --all` calls itself, and `user import` knows it by."""
 
 ACTIONS = (
     "vault.init",

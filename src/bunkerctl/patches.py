@@ -33,6 +33,8 @@ def apply(record: dict[str, Any], patch: Json) -> dict[str, Any]:
 
     try:
         result = _json_patch(patch).apply(record)
+    except RecursionError:
+        raise Invalid("the patched record is nested too deep") from None
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError):
         raise Conflict("an operation of the patch does not fit this record") from None
     if not isinstance(result, dict):

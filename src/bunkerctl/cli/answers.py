@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import times
 from bunkerctl.cli.masks import mask
-from bunkerctl.model import Tombstone, User
+from bunkerctl.model import USER_SCHEMA, Tombstone, User
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ EVENT_BRIEF = ("seq", "at", "action", "outcome", "actor", "token")
 ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
 SETTING = ("name", "value", "source")
 EXPORT_SCHEMA = "bunkerctl.export/1"
-USER_SCHEMA = "bunkerctl.user/1"
 
 
 def user(found: User, now: int, *, masked: bool = False) -> Answer:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bunkerctl import audit, errors, jsontext, times, users
+from bunkerctl import audit, errors, identities, jsontext, times, users
 from bunkerctl.cli import answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.merkle import HASH_BYTES
 from bunkerctl.model import ACTIONS, Head
 
 TYPE_CHECKING = False
@@ -111,13 +112,16 @@ def verify(call: Call, against: str | None) -> None:
 def _head(raw: bytes) -> Head:
     try:
         said: Any = jsontext.loads(raw, "the head")
+        size, root = said["size"], bytes.fromhex(said["root"])
+        if type(size) is not int or size < 0 or len(root) != HASH_BYTES:
+            raise ValueError("not a head")
         return Head(
-            vault_id=str(said["vault_id"]),
-            size=int(said["size"]),
-            root=str(said["root"]),
-            at=times.parse_date(str(said["at"])),
+            vault_id=identities.parse_uuid(said["vault_id"], "the vault's id"),
+            size=size,
+            root=root.hex(),
+            at=times.parse_date(said["at"]),
         )
-    except (KeyError, TypeError, ValueError, errors.Invalid):
+    except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
         raise errors.Invalid(
             "the file is not what `audit head --json` prints", hint="a plain one will not do"
         ) from None

@@ -7,9 +7,8 @@ import pwd
 
 from bunkerctl import config, errors, files, identities, keys, times
 from bunkerctl import vault as vaults
-from bunkerctl.cli import output
+from bunkerctl.cli import keysource, output
 from bunkerctl.directory import read_header
-from bunkerctl.keys import Route
 from bunkerctl.model import Identity, Origin
 
 TYPE_CHECKING = False
@@ -18,16 +17,8 @@ if TYPE_CHECKING:
 
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.shell import Shell
-    from bunkerctl.directory import Header
     from bunkerctl.vault import Vault
 
-MAX_FD_DIGITS = 8
-SOURCES = {
-    "file": "the key file",
-    "command": "the key command",
-    "fd": "the descriptor",
-    "keyring": "the keyring",
-}
 PLAIN_TEXT = ("vault", "actor")
 """Settings whose options take any text: a path on the line may be relative."""
 
@@ -83,6 +74,11 @@ class Call:
             named = self.said("config")
             self._config = config.load(named, self.shell.environment)
         return self._config
+
+    def typed(self, key: str) -> str | None:
+        """Return what the line alone says of an option of GLOBALS."""
+        value: str | None = self._everywhere.get(key)
+        return value
 
     def take(self, key: str) -> str | None:
         """Return what the line says of an option of GLOBALS, which then means no more."""
@@ -155,16 +151,18 @@ class Call:
             directory = self.directory()
             lock_wait = self.lock_wait()
             origin = self.origin()
-            flags = self._key_flags()
+            named = keysource.named(self)
             header = read_header(directory)
-            master = self._master_key(header, flags)
-            self.debug(f"vault {directory}, key from {self._key_source}")
+            route = keysource.route(self, header, named)
+            self._key_source = route.source
+            master = keys.fetch(route, header.vault_id, attended=self.attended())
+            self.debug(f"vault {directory}, key from {route.source}")
             try:
                 self._vault = vaults.open_vault(
                     directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
                 )
             except errors.WrongKey as error:
-                error.hint = f"it came from {SOURCES[self._key_source]}; another vault? see --vault"
+                error.hint = f"it came from {keysource.WORDS[route.source]}; another vault?"
                 raise
             erasure.resume(self._vault)
         return self._vault
@@ -174,18 +172,6 @@ class Call:
         if wait is None:
             return 0.0
         return float(wait.months * 30 * 86400 + wait.seconds)
-
-    def key_file(self) -> str | None:
-        """Return the key file that `init` is to use."""
-        flags = self._key_flags()
-        if flags["command"] or flags["fd"]:
-            raise errors.Usage("init makes a key: for a key file or for the keyring")
-        if flags["file"] is None and self.config().get("key.command"):
-            raise errors.Usage(
-                "the setting key.command is there, and init cannot store a key with it",
-                hint="pass --key-file FILE, and use it with this vault",
-            )
-        return flags["file"] or self.config().get("key.file")
 
     def key_source(self) -> str:
         return self._key_source
@@ -200,32 +186,6 @@ class Call:
     def saved(self) -> bool:
         """Tell whether this call has changed the vault for good."""
         return self.created or (self._vault is not None and self._vault.saved)
-
-    def _key_flags(self) -> dict[str, str | None]:
-        """Return what names a key source: options, or else variables; raise Usage for two."""
-        names = ("file", "command", "fd")
-        given = {name: self._everywhere.get(f"key_{name}") for name in names}
-        if not any(given.values()):
-            given = {name: self.said(f"key_{name}") for name in names}
-        if sum(value is not None for value in given.values()) > 1:
-            raise errors.Usage("more than one of --key-file, --key-command and --key-fd")
-        if given["file"] and keys.looks_like_key(os.path.basename(given["file"]).encode()):
-            raise errors.Usage("--key-file takes the path of a file, not the key itself")
-        if (descriptor := given["fd"]) is not None and not (
-            descriptor.isascii() and descriptor.isdigit() and len(descriptor) < MAX_FD_DIGITS
-        ):
-            raise errors.Usage("--key-fd must be the number of an open descriptor")
-        return given
-
-    def _master_key(self, header: Header, flags: dict[str, str | None]) -> bytes:
-        settings = [
-            Route(source=name, place=place)
-            for name in ("file", "command")
-            if (place := self.config().get(f"key.{name}"))
-        ]
-        route = keys.choose(flags, settings, header.key)
-        self._key_source = route.source
-        return keys.fetch(route, header.vault_id, attended=self.attended())
 
     # Input.
 

@@ -173,12 +173,13 @@ def sweep(
         call.show(answers.sweep(done))
     if done.guard == "clock" and not done.dry_run:
         call.note("the clock looks wrong; nothing was due")
-    partial = errors.Partial(f"{done.failed} of {done.due} could not be erased and stay due")
+    left = f"{done.failed} of {done.due} could not be erased and stay due"
     if done.residue is not None:
-        call.note(partial.message if done.failed else "")
+        if done.failed:
+            call.note(left)
         raise done.residue
     if done.failed:
-        raise partial
+        raise errors.Partial(left)
 
 
 def _summary(done: sweeps.Sweep) -> str:

@@ -186,8 +186,8 @@ def forget(call: Call, identity: str) -> None:
         if not residues:
             raise
         call.note(partial.message)
-    for residue in residues:
-        raise residue
+    if residues:
+        raise residues[0]
 
 
 def confirm(call: Call, found: User | Tombstone, action: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import status as statuses
 from bunkerctl import times
-from bunkerctl.cli import answers
+from bunkerctl.cli import answers, keysource
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
 
@@ -31,7 +31,7 @@ def init(call: Call) -> None:
     directory = call.directory()
     header = creation.create(
         directory,
-        call.key_file(),
+        keysource.for_init(call),
         call.origin(),
         now=call.now(),
         attended=call.attended(),

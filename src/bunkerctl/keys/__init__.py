@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 
-from bunkerctl.errors import KeyUnavailable, Usage
+from bunkerctl.errors import KeyUnavailable
 from bunkerctl.model import Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
@@ -22,28 +18,6 @@ class Route(Value):
 
     source: str
     place: str
-
-
-def choose(flags: Mapping[str, str | None], settings: list[Route], recorded: Route | None) -> Route:
-    """Return the route to take: what the call names, else the settings, else what `init` recorded.
-
-    `flags` maps a source to what the call says of it.
-
-    Raises:
-        Usage: the call names two.
-    """
-    named = [Route(source=source, place=place) for source, place in flags.items() if place]
-    if len(named) > 1:
-        raise Usage("more than one of --key-file, --key-command and --key-fd")
-    for route in (*named, *settings):
-        return route
-    if recorded is None:
-        raise KeyUnavailable(
-            "the vault's header names no key source",
-            reason="entry_missing",
-            hint="pass --key-file FILE",
-        )
-    return recorded
 
 
 def fetch(route: Route, vault_id: str, *, attended: bool) -> bytes:

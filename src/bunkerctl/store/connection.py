@@ -194,10 +194,10 @@ class Database:
         if code == _BUSY:
             return _still_busy()
         if code == _FULL:
-            return InputOutput("the disk is full: nothing was changed")
+            return InputOutput("the disk is full: this change was not made")
         if code in _REFUSED:
             return InputOutput(
-                f"the file system refused access to {self.path}: nothing was changed",
+                f"the file system refused access to {self.path}: this change was not made",
                 hint="each command, a read too, writes an audit event first",
             )
         if code in _DAMAGED:

@@ -1,6 +1,7 @@
-"""What the vault holds about a person, column by column: erasure and export are driven by it.
+"""What the vault holds about a person, column by column: erasure is driven by it.
 
-A test compares it with the schema, so a new column that neither erases nor exports fails.
+A test compares it with the schema and with an export: a new column that is neither erased nor
+exported fails.
 """
 
 from __future__ import annotations
