@@ -162,7 +162,8 @@ class Call:
                     directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
                 )
             except errors.WrongKey as error:
-                error.hint = f"it came from {keysource.WORDS[route.source]}; another vault?"
+                place = keysource.WORDS[route.source]
+                error.hint = f"it came from {place}; another vault? see --vault"
                 raise
             erasure.resume(self._vault)
         return self._vault
