@@ -6,10 +6,10 @@ _bunkerctl() {
         word=${COMP_WORDS[i]}
         if [[ $skip ]]; then skip=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--color|--config|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--key-command|--key-fd|--key-file|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            --action|--actor|--after|--against|--color|--config|--confirm|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--key-command|--key-fd|--key-file|--keyring-timeout|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
             -*) ;;
             *) case " $path $word" in
-                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  key'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit verify'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
             esac ;;
         esac
     done
@@ -22,6 +22,7 @@ _bunkerctl() {
             '--output') words="table plain json jsonl csv" ;;
             '--key-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             '--color') words="auto always never" ;;
+            'init --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'user add --data') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'user update --data') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'user list --expstatus') words="none wait retain expired" ;;
@@ -30,19 +31,26 @@ _bunkerctl() {
             'user import --rejects') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'export --format') words="json" ;;
             'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all" ;;
+            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all key.enroll key.recovery key.restore key.rotate vault.destroy" ;;
             'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'key rotate --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'key recovery create --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'key recovery verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'key restore --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         [[ $words ]] && break
     done
     if [[ -z $words && $skip ]]; then return; fi
     if [[ -z $words ]]; then
         case $path in
-            '') words="init status user exp export audit config demo" ;;
+            '') words="init status user exp export audit key doctor destroy config demo" ;;
             'user') words="add get update list forget import hold release" ;;
             'exp') words="start status cancel retain delete list sweep" ;;
             'audit') words="list show head verify" ;;
+            'key') words="status test enroll rotate recovery restore" ;;
+            'key recovery') words="create verify" ;;
             'config') words="show get set path" ;;
+            'init') [[ $cur == -* ]] && words="--recovery-file --no-recovery" ;;
             'status') [[ $cur == -* ]] && words="--check --max-age" ;;
             'user add') [[ $cur == -* ]] && words="--data" ;;
             'user get') [[ $cur == -* ]] && words="--field" ;;
@@ -56,8 +64,14 @@ _bunkerctl() {
             'export') [[ $cur == -* ]] && words="--all --format --out --force" ;;
             'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
             'audit verify') [[ $cur == -* ]] && words="--against" ;;
+            'key enroll') [[ $cur == -* ]] && words="--default" ;;
+            'key rotate') [[ $cur == -* ]] && words="--recovery-file --no-recovery --skip-unreachable" ;;
+            'key recovery create') [[ $cur == -* ]] && words="--recovery-file" ;;
+            'key recovery verify') [[ $cur == -* ]] && words="--recovery-file" ;;
+            'key restore') [[ $cur == -* ]] && words="--recovery-file" ;;
+            'destroy') [[ $cur == -* ]] && words="--confirm" ;;
         esac
-        if [[ $cur == -* ]]; then words="$words --vault --config -o --output --json --key-file --key-command --key-fd --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version"; fi
+        if [[ $cur == -* ]]; then words="$words --vault --config -o --output --json --key-file --key-command --key-fd --keyring-timeout --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version"; fi
     fi
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
     case $path in

@@ -4,7 +4,7 @@ function __bunkerctl_words
     for word in (commandline -opc)[2..]
         if test -n "$skip"
             set skip
-        else if contains -- $word --action --actor --after --against --color --config --created-before --data --expstatus --field --format --if-version --in --key-command --key-fd --key-file --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --ref --rejects --since --until --updated-before --vault --within -o
+        else if contains -- $word --action --actor --after --against --color --config --confirm --created-before --data --expstatus --field --format --if-version --in --key-command --key-fd --key-file --keyring-timeout --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -26,6 +26,9 @@ complete -c bunkerctl -n '__bunkerctl_exactly ' -a user -d 'People: add, read, c
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a exp -d 'Expirations: who is to be erased, when, and the sweep that does it.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a export -d 'Export everything held about one person, or with --all everybody\'s records.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a audit -d 'The audit trail: read it, and prove that it is whole.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a key -d 'The master key: look at it, put it elsewhere, recover it, rotate it.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a doctor -d 'Examine the machine and the vault, and say what to do about each finding.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a destroy -d 'End a vault for good: its key, its database and its ledger.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a config -d 'Settings: show and change them.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a demo -d 'Walk through the whole job on a throw-away vault, which is removed at the end.'
 complete -c bunkerctl -n '__bunkerctl_exactly user' -a add -d 'Add a person, and print the new token.'
@@ -47,6 +50,14 @@ complete -c bunkerctl -n '__bunkerctl_exactly audit' -a list -d 'List audit even
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a show -d 'Show one event, with everything it says.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a head -d 'Print the head of the audit trail: keep it elsewhere, for `audit verify --against`.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a verify -d 'Recompute the audit trail, and with --against prove that it continues an earlier head.'
+complete -c bunkerctl -n '__bunkerctl_exactly key' -a status -d 'Show where the key comes from, and whether it is this vault\'s; never the key.'
+complete -c bunkerctl -n '__bunkerctl_exactly key' -a test -d 'Try what a job of cron would see: open the vault with nobody there to ask.'
+complete -c bunkerctl -n '__bunkerctl_exactly key' -a enroll -d 'Put the key in one more place, so that a job has a route of its own.'
+complete -c bunkerctl -n '__bunkerctl_exactly key' -a rotate -d 'Give the vault a new key, and encrypt the whole database anew.'
+complete -c bunkerctl -n '__bunkerctl_exactly key' -a recovery -d ''
+complete -c bunkerctl -n '__bunkerctl_exactly key' -a restore -d 'Put the key back from a recovery code, where the keyring or the key file is gone.'
+complete -c bunkerctl -n '__bunkerctl_exactly key recovery' -a create -d 'Make a new recovery code; the one before opens the vault no more.'
+complete -c bunkerctl -n '__bunkerctl_exactly key recovery' -a verify -d 'Try a recovery code: does it give this vault\'s key?'
 complete -c bunkerctl -n '__bunkerctl_exactly config' -a show -d 'List every setting, its value, and the file it comes from.'
 complete -c bunkerctl -n '__bunkerctl_exactly config' -a get -d 'Print the value of one setting; nothing if it has none.'
 complete -c bunkerctl -n '__bunkerctl_exactly config' -a set -d 'Write one setting into the user\'s file, or into the one that --config names.'
@@ -58,6 +69,7 @@ complete -c bunkerctl -l json -d 'the same as -o json'
 complete -c bunkerctl -l key-file -r -F -d 'the master key is in this file'
 complete -c bunkerctl -l key-command -x -d 'this command prints the master key'
 complete -c bunkerctl -l key-fd -x -d 'the master key comes from this descriptor'
+complete -c bunkerctl -l keyring-timeout -x -d 'how long to wait for the keyring (5s; with a person at a terminal 2min)'
 complete -c bunkerctl -l no-input -d 'never prompt: fail, and say what to pass'
 complete -c bunkerctl -s y -l yes -d 'answer this command\'s own confirmation'
 complete -c bunkerctl -s q -l quiet -d 'less on stderr'
@@ -69,6 +81,8 @@ complete -c bunkerctl -l lock-wait -x -d 'how long to wait for another writer (1
 complete -c bunkerctl -l color -x -a 'auto always never' -d 'when to use colour'
 complete -c bunkerctl -s h -l help -d 'show this help'
 complete -c bunkerctl -l version -d 'show the version'
+complete -c bunkerctl -n '__bunkerctl_below init' -l recovery-file -r -F -d 'write the recovery code there (0600), and show it nowhere'
+complete -c bunkerctl -n '__bunkerctl_below init' -l no-recovery -d 'make no recovery code'
 complete -c bunkerctl -n '__bunkerctl_below status' -l check -d 'for monitoring: exit 8 if the sweep is stale or somebody is overdue'
 complete -c bunkerctl -n '__bunkerctl_below status' -l max-age -x -d 'how old the last sweep may be for --check (26h)'
 complete -c bunkerctl -n '__bunkerctl_below user add' -l data -r -F -d 'the record (JSON); `-` is standard input'
@@ -105,7 +119,15 @@ complete -c bunkerctl -n '__bunkerctl_below export' -l out -r -F -d 'write there
 complete -c bunkerctl -n '__bunkerctl_below export' -l force -d 'replace a file that exists'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l since -x -d 'from this date on, or from that long ago'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l until -x -d 'before this date, or before that long ago'
-complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all' -d 'this action alone'
+complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all key.enroll key.recovery key.restore key.rotate vault.destroy' -d 'this action alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l actor -x -d 'events of this actor alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l limit -x -d 'the newest N'
 complete -c bunkerctl -n '__bunkerctl_below audit verify' -l against -r -F -d 'what `audit head --json` printed once'
+complete -c bunkerctl -n '__bunkerctl_below key enroll' -l default -d 'take the key from there from now on, if nothing else is said'
+complete -c bunkerctl -n '__bunkerctl_below key rotate' -l recovery-file -r -F -d 'write the new recovery code there (0600)'
+complete -c bunkerctl -n '__bunkerctl_below key rotate' -l no-recovery -d 'make no recovery code'
+complete -c bunkerctl -n '__bunkerctl_below key rotate' -l skip-unreachable -d 'let a place that cannot be reached keep the old key'
+complete -c bunkerctl -n '__bunkerctl_below key recovery create' -l recovery-file -r -F -d 'write the code there (0600), and show it nowhere'
+complete -c bunkerctl -n '__bunkerctl_below key recovery verify' -l recovery-file -r -F -d 'the code is in this file; `-` is standard input'
+complete -c bunkerctl -n '__bunkerctl_below key restore' -l recovery-file -r -F -d 'the code is in this file; `-` is standard input'
+complete -c bunkerctl -n '__bunkerctl_below destroy' -l confirm -x -d 'the id of the vault, instead of typing it'

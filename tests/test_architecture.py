@@ -15,7 +15,7 @@ FLOORS = (
     "store keys crypto config directory files identities times jsontext merkle",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
-    " pages",
+    " pages opening custody enrolment recovery restoration rotation destruction diagnosis",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
@@ -28,7 +28,7 @@ FOREIGN = {
     "phonenumbers": ["identities.py"],
     "email_validator": ["identities.py"],
     "jsonpatch": ["patches.py"],
-    "cryptography": ["pages.py"],
+    "cryptography": ["crypto.py", "pages.py"],
 }
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 MODULES = [path for path in FILES if path.name not in ("__init__.py", "__main__.py")]

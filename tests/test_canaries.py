@@ -140,6 +140,18 @@ FAILING = {
         "--against -",
         stdin='{"vault_id":"canary","size":1,"root":"canary","at":"2027-01-15"}',
     ),
+    "key status": each("key status", "canary"),
+    "key test": each("key test", "canary", "--key-fd canary"),
+    "key enroll": each("key enroll", "canary", "canary canary", "file", "keyring canary")
+    + each("key enroll", "file /nowhere/x --default canary", "keyring"),
+    "key rotate": each("key rotate", "canary", "--recovery-file /dev/null"),
+    "key recovery create": each("key recovery create", "", "canary", "--recovery-file /dev/null"),
+    "key recovery verify": each("key recovery verify", "", "canary")
+    + each("key recovery verify", "--recovery-file -", stdin="CANARY-canary"),
+    "key restore": each("key restore", "", "canary", "--key-fd canary")
+    + each("key restore", "--recovery-file -", stdin="canary" * 1000),
+    "doctor": each("doctor", "canary", "--key-fd canary"),
+    "destroy": each("destroy", "", "canary", "--confirm canary"),
     "config show": each("config show", "canary"),
     "config get": each("config get", "canary", "exp.grace canary"),
     "config set": each("config set", "canary canary", "exp.grace canary", "links.base canary")

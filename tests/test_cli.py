@@ -285,7 +285,9 @@ def test_each_example_is_a_line_that_the_program_understands(words: tuple[str, .
         assert parser.parse(shlex.split(line)).words == words
 
 
-@pytest.mark.parametrize("words", [(), *[(first,) for first in grammar.GROUPS]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [(), *[tuple(group.split()) for group in grammar.GROUPS]], ids=" ".join
+)
 def test_the_program_and_each_group_alone_show_help(bare: Home, words: tuple[str, ...]) -> None:
     text = bare.ok(list(words)).out
     assert text == bare.ok([*words, "--help"]).out == bare.ok([*words, "-h", "-q"]).out

@@ -200,6 +200,7 @@ VALUES = [
     ("lock_wait", "0s", "5"),
     ("key.file", "/root/key", ""),
     ("key.command", "pass show bunkerctl", ""),
+    ("key.keyring_timeout", "10s", "0s"),
     ("exp.grace", "P30D", "30"),
     ("exp.max", "1y6mo", "0d"),
     ("exp.overdue_after", "26h", "1m"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "man").glob("man?/*"))
+CHECKERS = ("groff -z -man -ww -Tutf8", "mandoc -T lint -W warning")
 BASH = """
 source completions/bunkerctl.bash
 compopt() { :; }
@@ -32,10 +35,24 @@ def test_no_generated_file_is_stale() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_stale_page_and_a_stray_one_are_found(tmp_path: Path) -> None:
+    for name in ("tools", "man", "completions"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "man/man7/stray.7").touch()
+    with (tmp_path / "tools/prose/bunkerctl-keys.7.txt").open("a") as prose:
+        prose.write(", more(1)\n")
+    line = [sys.executable, "tools/generate.py", "--check"]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    for name in ("man/man7/stray.7", "man/man7/bunkerctl-keys.7"):
+        assert f"stale: {name} " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), "init status user exp export audit config demo"),
+        (("",), "init status user exp export audit key doctor destroy config demo"),
         (("user", "g"), "get"),
         (("--vault", "user", "exp", "sw"), "sweep"),
         (("user", "list", "--expstatus", ""), "none wait retain expired"),
@@ -52,8 +69,18 @@ def test_bash_offers_what_may_come_next(words: tuple[str, ...], offered: str) ->
     assert completed(*words) == offered.split()
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
-@pytest.mark.parametrize("page", sorted((ROOT / "man").iterdir()), ids=lambda path: path.stem)
-def test_man_pages_are_clean(page: Path) -> None:
-    line = ["groff", "-man", "-ww", "-Tutf8", str(page)]
-    assert subprocess.run(line, capture_output=True, check=True).stderr == b""
+@pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.split()[0])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_man_pages_are_clean(page: Path, checker: str) -> None:
+    line = [*checker.split(), str(page)]
+    if shutil.which(line[0]) is None:
+        pytest.skip(f"{line[0]} is not installed")
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_man_pages_name_only_pages_that_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\", "")
+    named = re.findall(r"(bunkerctl[a-z-]*) ?\((\d)\)", text)
+    assert {f"{name}.{section}" for name, section in named} <= {page.name for page in PAGES}

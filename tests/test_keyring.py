@@ -264,14 +264,32 @@ def test_init_takes_an_allowed_backend_and_tells_when_it_does_not_work(seat: Hom
     assert seat.process("init", environment=chosen).code == 0
 
 
-def test_the_recorded_backend_is_used_whatever_is_configured_later(kept: Home) -> None:
-    null = "keyring.backends.null.Keyring"
-    rc = kept.directory / ".config" / "python_keyring" / "keyringrc.cfg"
-    rc.parent.mkdir(parents=True)
-    rc.write_text(f"[backend]\ndefault-keyring={null}\n")
-    assert kept.process("status", environment={"PYTHON_KEYRING_BACKEND": null}).code == 0
-    other = ["init", "--vault", f"{kept.directory}/other", "--json"]
-    assert kept.process(other).json["key_source"] == "keyring"
+@pytest.mark.parametrize("backend", NO_SECRET_KEPT)
+@pytest.mark.parametrize("by", ["environment", "keyringrc"])
+def test_a_backend_that_keeps_no_secret_is_named_whoever_asks_for_it(
+    kept: Home, backend: str, by: str
+) -> None:
+    """`keyring --disable` writes such a file. Nothing else is tried in its place."""
+    if by == "environment":
+        said_by = "PYTHON_KEYRING_BACKEND"
+        kept.environment[said_by] = backend
+    else:
+        rc = kept.directory / ".config" / "python_keyring" / "keyringrc.cfg"
+        said_by = str(rc)
+        rc.parent.mkdir(parents=True)
+        rc.write_text(f"[backend]\ndefault-keyring={backend}\n")
+    for line in ("status", f"init --vault {kept.directory}/other"):
+        refused = kept.process(f"{line} --json")
+        check_refused(refused, "backend_refused")
+        assert said_by in refused.error["message"] and backend in refused.error["message"]
+    assert not (kept.directory / "other").exists()
+
+
+def test_an_allowed_backend_that_is_asked_for_is_taken_whatever_is_recorded(kept: Home) -> None:
+    chosen = {"PYTHON_KEYRING_BACKEND": "keyring.backends.kwallet.DBusKeyring"}
+    refused = kept.process("status --json", environment=chosen)
+    check_refused(refused, "no_backend")
+    assert "KWallet" in refused.error["message"]
 
 
 def test_a_header_that_names_another_backend_is_not_followed(kept: Home) -> None:

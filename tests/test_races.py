@@ -17,7 +17,7 @@ from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
 from bunkerctl.directory import read_header
 from bunkerctl.model import Origin
-from bunkerctl.vault import Transaction, Vault, open_vault
+from bunkerctl.vault import Surroundings, Transaction, Vault, open_vault
 from conftest import DAY, Home
 from residue import found
 from wholeness import heed_signals
@@ -56,9 +56,13 @@ class Slow(Vault):
 def slow(home: Home, between: Callable[[], object]) -> Vault:
     header = read_header(str(home.vault))
     master = keys.parse(home.key_file.read_bytes(), "the key file")
-    vault = open_vault(
-        str(home.vault), header, master, ORIGIN, lock_wait=5.0, clock=lambda: home.now
+    session = keys.Session(
+        environment=home.environment, attended=False, seconds=None, tell=print, owner=None
     )
+    surroundings = Surroundings(
+        origin=ORIGIN, session=session, lock_wait=5.0, clock=lambda: home.now
+    )
+    vault = open_vault(str(home.vault), header, master, surroundings)
     vault.__class__ = Slow
     vault.between = between  # type: ignore[attr-defined]
     return vault

@@ -31,7 +31,8 @@ def stale() -> list[str]:
     there = {
         str(path.relative_to(ROOT))
         for folder in ("man", "completions")
-        for path in (ROOT / folder).iterdir()
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
     }
     odd = there - wanted.keys()
     return sorted(odd) + [name for name, text in wanted.items() if _read(name) != text]
@@ -41,6 +42,7 @@ def write() -> None:
     wanted = generated()
     for name in stale():
         if name in wanted:
+            (ROOT / name).parent.mkdir(exist_ok=True)
             (ROOT / name).write_text(wanted[name], encoding="utf-8")
         else:
             (ROOT / name).unlink()

@@ -1,4 +1,9 @@
-"""Man pages: one for the program, one for each command; from the command table and prose."""
+"""Man pages: one for the program, one for each command; from the command table and prose.
+
+A page of section 7 is prose alone, `prose/NAME.7.txt`: a line `name - what it is`, then sections.
+In all prose a line of capitals is a heading, `TERM :: meaning` an item of a list, and indented
+lines are shown as they are.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +16,28 @@ from bunkerctl.cli import grammar, help
 
 DATE = "2026-11-24"
 PROSE = Path(__file__).parent / "prose"
+TOPICS = {
+    path.name.removesuffix(".7.txt"): path.read_text("utf-8")
+    for path in sorted(PROSE.glob("*.7.txt"))
+}
+"""The pages of section 7: their prose, by their names."""
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each page, by its file name."""
+    """Return the text of each page, by its path below man/."""
     commands = grammar.load_all()
-    texts = {"bunkerctl.1": _program(commands)}
+    texts = {"man1/bunkerctl.1": _program(commands)}
     for words, command in commands.items():
-        texts[f"bunkerctl-{'-'.join(words)}.1"] = _command(command)
+        texts[f"man1/bunkerctl-{'-'.join(words)}.1"] = _command(command)
+    for name, prose in TOPICS.items():
+        texts[f"man7/{name}.7"] = _topic(prose)
     return texts
 
 
 def _program(commands: dict[tuple[str, ...], grammar.Command]) -> str:
     lines = _head("bunkerctl", "keep personal records, and erase them for good when it is time")
-    lines += ["bunkerctl", ".I COMMAND", "[ARGUMENTS]", ".SH DESCRIPTION"]
-    lines += _prose("description")
+    lines += [".SH SYNOPSIS", "bunkerctl", ".I COMMAND", "[ARGUMENTS]"]
+    lines += [".SH DESCRIPTION", *_prose("description")]
     lines += [".SH COMMANDS"]
     for words, command in commands.items():
         lines += [".TP", f".BR bunkerctl\\-{_text('-'.join(words))} (1)", _text(command.summary())]
@@ -36,15 +48,15 @@ def _program(commands: dict[tuple[str, ...], grammar.Command]) -> str:
     lines += [".SH EXIT STATUS", *_exit_codes(), ".SH ENVIRONMENT", *_environment()]
     lines += [".SH FILES", *_prose("files"), ".SH SETTINGS", *_settings()]
     lines += [".SH EXAMPLES", *_code(help.EXAMPLES.splitlines()), ".SH SEE ALSO"]
-    names = sorted("-".join(words) for words in commands)
-    return _joined([*lines, _see_also(f"bunkerctl-{name}" for name in names)])
+    names = sorted(f"bunkerctl-{'-'.join(words)}(1)" for words in commands)
+    return _joined([*lines, _see_also([*names, *(f"{topic}(7)" for topic in TOPICS)])])
 
 
 def _command(command: grammar.Command) -> str:
     name = f"bunkerctl-{'-'.join(command.words)}"
     summary, *rest = _paragraphs(command.text())
     lines = _head(name, re.split(r"[.:]( |$)", summary[0])[0])
-    lines += [_text(help.usage(command)), ".SH DESCRIPTION", *map(_text, summary)]
+    lines += [".SH SYNOPSIS", _text(help.usage(command)), ".SH DESCRIPTION", *map(_text, summary)]
     answer: list[str] = []
     examples: list[str] = []
     for paragraph in rest:
@@ -65,16 +77,22 @@ def _command(command: grammar.Command) -> str:
     lines += [".SH EXIT STATUS", "0 when it is done. All codes are in", ".BR bunkerctl (1)."]
     if examples:
         lines += [".SH EXAMPLES", *_code(examples)]
-    return _joined([*lines, ".SH SEE ALSO", ".BR bunkerctl (1)"])
+    topics = [f"{topic}(7)" for topic, prose in TOPICS.items() if f"{name}(1)" in prose]
+    return _joined([*lines, ".SH SEE ALSO", _see_also(["bunkerctl(1)", *topics])])
 
 
-def _head(name: str, what: str) -> list[str]:
+def _topic(prose: str) -> str:
+    title, *lines = prose.splitlines()
+    name, _, what = title.partition(" - ")
+    return _joined([*_head(name, what, 7), *_macros(lines)])
+
+
+def _head(name: str, what: str, section: int = 1) -> list[str]:
     return [
-        '.\\" Made by `make docs` from the command table; do not edit.',
-        f'.TH {_text(name.upper())} 1 {DATE} "bunkerctl {__version__}" "bunkerctl"',
+        '.\\" Made by `make docs` from the command table and tools/prose; do not edit.',
+        f'.TH {_text(name.upper())} {section} {DATE} "bunkerctl {__version__}" "bunkerctl"',
         ".SH NAME",
         f"{_text(name)} \\- {_text(what[0].lower() + what[1:])}",
-        ".SH SYNOPSIS",
     ]
 
 
@@ -112,14 +130,26 @@ def _settings() -> list[str]:
 
 
 def _prose(name: str) -> list[str]:
-    """Return hand-written text as man macros: paragraphs, and `TERM :: meaning` lines."""
+    return _macros((PROSE / f"{name}.txt").read_text("utf-8").splitlines())
+
+
+def _macros(prose: Iterable[str]) -> list[str]:
+    """Return hand-written text as man macros."""
     lines: list[str] = []
-    for paragraph in _paragraphs((PROSE / f"{name}.txt").read_text("utf-8").splitlines()):
-        term, mark, meaning = paragraph[0].partition(" :: ")
-        if mark:
-            lines += [".TP", f".B {_text(term)}", _text(meaning), *map(_text, paragraph[1:])]
+    for paragraph in _paragraphs(prose):
+        first, *more = paragraph
+        term, mark, meaning = first.partition(" :: ")
+        apart = [".PP"] if lines and not lines[-1].startswith(".SH") else []
+        if first.isupper() and not more:
+            lines += [f".SH {first}"]
+        elif lines[-1:] == [".SH SEE ALSO"]:
+            lines += [_see_also(" ".join(paragraph).split(", "))]
+        elif first.startswith(" "):
+            lines += [*apart, ".RS 2", *_code(paragraph), ".RE"]
+        elif mark:
+            lines += [".TP", f".B {_text(term)}", *map(_text, [meaning, *more])]
         else:
-            lines += [".PP", *map(_text, paragraph)]
+            lines += [*apart, *map(_text, paragraph)]
     return lines
 
 
@@ -127,7 +157,7 @@ def _paragraphs(lines: Iterable[str]) -> list[list[str]]:
     paragraphs: list[list[str]] = [[]]
     for line in lines:
         if line.strip():
-            paragraphs[-1].append(line.strip() if paragraphs[-1][:1] != ["Examples:"] else line)
+            paragraphs[-1].append(line.rstrip())
         elif paragraphs[-1]:
             paragraphs.append([])
     return [paragraph for paragraph in paragraphs if paragraph]
@@ -137,8 +167,9 @@ def _code(lines: Iterable[str]) -> list[str]:
     return [".nf", *(_text(line.removeprefix("  ")) for line in lines), ".fi"]
 
 
-def _see_also(names: Iterable[str]) -> str:
-    return ",\n".join(f".BR {_text(name)} (1)" for name in names)
+def _see_also(pages: Iterable[str]) -> str:
+    """Return references like `name(1)`; no name is broken at the end of a line."""
+    return ".ad l\n" + ",\n".join(f".BR \\%{_text(page).replace('(', ' (')}" for page in pages)
 
 
 def _text(text: str) -> str:

@@ -28,7 +28,7 @@ run user get "$token" -o table >/dev/null
 run config set exp.grace 45d >/dev/null
 run user forget "$token" --yes >/dev/null
 run audit verify >/dev/null
-for file in man/man1/bunkerctl.1 bash-completion/completions/bunkerctl \
+for file in man/man1/bunkerctl.1 man/man7/bunkerctl-keys.7 bash-completion/completions/bunkerctl \
     zsh/site-functions/_bunkerctl fish/vendor_completions.d/bunkerctl.fish; do
     test -s "$bare/share/$file" || { echo "smoke: share/$file is missing" >&2; exit 1; }
 done

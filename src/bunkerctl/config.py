@@ -77,6 +77,11 @@ SETTINGS: dict[str, Setting] = {
     "lock_wait": Setting(check=_wait, default="10s", help="how long to wait for another writer"),
     "key.file": Setting(check=_path, default=None, help="file with the master key"),
     "key.command": Setting(check=_text, default=None, help="command that prints the master key"),
+    "key.keyring_timeout": Setting(
+        check=times.parse_duration,
+        default=None,
+        help="how long to wait for the keyring (5s, and 2min with a person at a terminal)",
+    ),
     "exp.grace": Setting(
         check=times.parse_duration, default="30d", help="time from `exp start` to the erasure"
     ),
@@ -159,8 +164,14 @@ def put(path: str, name: str, text: str) -> bool:
     except OSError as error:
         raise files.explain(error, "write", path) from error
     real = os.path.realpath(path)
-    mode = stat.S_IMODE(os.stat(real).st_mode) if os.path.exists(real) else files.PRIVATE
-    files.write(real, [tomli_w.dumps(tree).encode()], force=True, mode=mode)
+    there = os.stat(real) if os.path.exists(real) else None
+    files.write(
+        real,
+        [tomli_w.dumps(tree).encode()],
+        force=True,
+        mode=stat.S_IMODE(there.st_mode) if there else files.PRIVATE,
+        owner=(there.st_uid, there.st_gid) if there else None,
+    )
     return True
 
 

@@ -7,7 +7,7 @@ import shutil
 import uuid
 from contextlib import ExitStack, contextmanager
 
-from bunkerctl import crypto, errors, files, keys
+from bunkerctl import crypto, errors, files, keys, recovery
 from bunkerctl.directory import (
     DATABASE,
     HEADER,
@@ -28,59 +28,68 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bunkerctl.keys import Session
+    from bunkerctl.vault import Surroundings
+
 
 def create(
     directory: str,
     key_file: str | None,
-    origin: Origin,
+    surroundings: Surroundings,
     *,
-    now: int,
-    attended: bool,
-    lock_wait: float,
+    code: str | None = None,
+    recovery_file: str | None = None,
 ) -> Header:
     """Make a vault with a new key, in a key file or in the keyring; return its header.
 
     A key file that is there already is used as it is. The key is stored and read back
-    before anything else is written.
+    before anything else is written. `code` is to recover it; it goes into a new file too.
 
     Raises:
-        Conflict: there is a vault, or something else, at that place.
+        Conflict: there is a vault, or something else, at that place; the recovery file is there.
         KeyUnavailable: the key could not be stored.
         Busy: another process makes a vault there for longer than `lock_wait` seconds.
     """
     directory = os.path.abspath(directory)
     if key_file and os.path.dirname(os.path.abspath(key_file)) == directory:
         raise errors.Usage("the key file must lie outside the vault", hint="another directory")
-    _check_free(directory)
+    check_free(directory)
     parent = os.path.dirname(directory)
-    try:
-        os.makedirs(parent, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise files.explain(error, "make", parent) from error
+    files.make_directory(parent)
     check_place(parent)
-    vault_id = str(uuid.uuid4())
+    vault_id, now = str(uuid.uuid4()), int(surroundings.clock())
     with (
-        _alone(parent, key_file, lock_wait),
-        _stored_key(key_file, vault_id, attended, directory) as found,
+        _alone(parent, key_file, surroundings.lock_wait),
+        _stored_key(key_file, vault_id, surroundings.session, directory) as found,
+        _stored_code(recovery_file, code, vault_id, now, directory),
     ):
         master, route = found
-        identifier = crypto.key_id(master, uuid.UUID(vault_id).bytes)
-        header = Header(vault_id=vault_id, created_at=now, key_id=identifier, key=route)
+        header = Header(
+            vault_id=vault_id,
+            created_at=now,
+            key_id=keys.id_of(master, vault_id),
+            key=route,
+            copies=(),
+            recovery=recovery.wrapped(code, vault_id, master, now) if code else None,
+            succession=None,
+            ending=False,
+        )
         temporary = os.path.join(parent, f".{os.path.basename(directory)}.{vault_id[:8]}.tmp")
         try:
-            _fill(temporary, header, master, origin, now)
+            _fill(temporary, header, master, surroundings.origin, now)
             os.rename(temporary, directory)  # fails unless the place is free or an empty directory
             files.sync_directory(parent)
         except OSError as error:
             if not _is_there(directory, vault_id):
-                _check_free(directory)
+                check_free(directory)
             raise files.explain(error, "make", directory) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return header
 
 
-def _check_free(directory: str) -> None:
+def check_free(directory: str) -> None:
+    """Raise Conflict if there is something at that place."""
     try:
         free = not os.path.lexists(directory) or not os.listdir(directory)
     except NotADirectoryError:
@@ -135,15 +144,32 @@ def _alone(parent: str, key_file: str | None, lock_wait: float) -> Iterator[None
 
 @contextmanager
 def _stored_key(
-    key_file: str | None, vault_id: str, attended: bool, directory: str
+    key_file: str | None, vault_id: str, session: Session, directory: str
 ) -> Iterator[tuple[bytes, Route]]:
     """Store a new key, read back; take it away again if its vault was not made."""
-    route, undo = _store(key_file, vault_id, attended)
+    route, undo = _store(key_file, vault_id, session)
     try:
-        yield keys.fetch(route, vault_id, attended=attended), route
+        yield keys.fetch(route, vault_id, session), route
     except BaseException:
         if not _is_there(directory, vault_id):
             undo()
+        raise
+
+
+@contextmanager
+def _stored_code(
+    path: str | None, code: str | None, vault_id: str, now: int, directory: str
+) -> Iterator[None]:
+    """Write the recovery code into a file; take it away again if its vault was not made."""
+    if path is None or code is None:
+        yield
+        return
+    recovery.write_file(path, code, vault_id, now)
+    try:
+        yield
+    except BaseException:
+        if not _is_there(directory, vault_id):
+            os.unlink(path)
         raise
 
 
@@ -157,17 +183,19 @@ def _is_there(directory: str, vault_id: str) -> bool:
         return True  # in doubt the key stays: without it a vault is lost
 
 
-def _store(key_file: str | None, vault_id: str, attended: bool) -> tuple[Route, Callable[[], None]]:
-    secret = keys.text_of(crypto.new_master_key())
+def _store(
+    key_file: str | None, vault_id: str, session: Session
+) -> tuple[Route, Callable[[], None]]:
+    new = crypto.new_master_key()
     if key_file is None:
         from bunkerctl.keys import oskeyring
 
-        backend = oskeyring.choose_backend()
-        oskeyring.put(backend, vault_id, secret, attended=attended)
-        return Route(source="keyring", place=backend), lambda: oskeyring.remove(backend, vault_id)
+        route = Route(source="keyring", place=oskeyring.choose_backend(session))
+        keys.store(route, vault_id, new, session)
+        return route, lambda: keys.remove(route, vault_id, session)
     path = os.path.abspath(key_file)
     route = Route(source="file", place=path)
     if os.path.lexists(path):
         return route, lambda: None
-    files.write(path, [secret], force=False)
+    files.write(path, [keys.text_of(new)], force=False)
     return route, lambda: os.unlink(path)

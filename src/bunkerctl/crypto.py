@@ -9,8 +9,13 @@ from __future__ import annotations
 import hmac
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 KEY_BYTES = 32
 SALT_BYTES = 16
+_NONCE_BYTES = 12
 
 
 def new_master_key() -> bytes:
@@ -35,6 +40,32 @@ def key_id(master: bytes, vault_id: bytes) -> str:
 def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
     """Return 32 bytes of HKDF-SHA256 (RFC 5869): one output block, so two HMAC calls."""
     return hmac.digest(hmac.digest(salt, key, "sha256"), info + b"\x01", "sha256")
+
+
+def wrap(secret: bytes, vault_id: bytes, master: bytes) -> bytes:
+    """Return the master key under a key derived from `secret`: nonce, AES-256-GCM, tag.
+
+    `secret` is random, so it needs no slow derivation (NIST SP 800-38D for the mode).
+    """
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + _recovery_cipher(secret, vault_id).encrypt(nonce, master, vault_id)
+
+
+def unwrap(secret: bytes, vault_id: bytes, wrapped: bytes) -> bytes | None:
+    """Return the master key that `wrap` has wrapped; None if `secret` is another one."""
+    from cryptography.exceptions import InvalidTag
+
+    nonce, sealed = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
+    try:
+        return _recovery_cipher(secret, vault_id).decrypt(nonce, sealed, vault_id)
+    except InvalidTag:
+        return None
+
+
+def _recovery_cipher(secret: bytes, vault_id: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(hkdf(secret, vault_id, b"bunkerctl/1/recovery"))
 
 
 def identity_tag(index_key: bytes, kind: str, value: str) -> int:

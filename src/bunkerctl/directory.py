@@ -11,6 +11,10 @@ from bunkerctl import errors, files, times
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 FORMAT = 1
 DATABASE = "vault.db"
 HEADER = "vault.json"
@@ -20,18 +24,47 @@ LOCK = "vault.lock"
 RECORDED = ("keyring", "file")
 """The key sources that a header may name: never a command, or a copied vault could run one."""
 
+COPIED = (*RECORDED, "credential")
+"""Where further copies of the key may be."""
+
 MAX_HEADER_BYTES = 1 << 16
 KEY_ID_BYTES = 8
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse", "fuseblk")
 
 
+class Recovery(Value):
+    """The master key, wrapped by the secret of a recovery code; `made_at` is Unix seconds."""
+
+    made_at: int
+    wrapped: bytes
+
+
+class Succession(Value):
+    """A rotation that is not finished: the id of the new key, and its recovery."""
+
+    key_id: str
+    recovery: Recovery | None
+
+
 class Header(Value):
-    """What `vault.json` says: no secret. `created_at` is Unix seconds."""
+    """What `vault.json` says: no secret. `created_at` is Unix seconds.
+
+    `key` is where the key comes from if nothing else is said, `copies` where else it is kept
+    and to be renewed. `ending` says that the vault is being destroyed.
+    """
 
     vault_id: str
     created_at: int
     key_id: str
     key: Route | None
+    copies: tuple[Route, ...]
+    recovery: Recovery | None
+    succession: Succession | None
+    ending: bool
+
+    def places(self) -> tuple[Route, ...]:
+        """Return where the key is kept, as far as the vault knows."""
+        return (self.key, *self.copies) if self.key else self.copies
 
 
 def read_header(directory: str) -> Header:
@@ -64,7 +97,11 @@ def read_header(directory: str) -> Header:
             vault_id=str(uuid.UUID(said["vault_id"])),
             created_at=times.parse_date(said["created_at"]),
             key_id=_hex(said["key_id"]),
-            key=None if said["key"] is None else _route(said["key"]),
+            key=None if said["key"] is None else _route(said["key"], RECORDED),
+            copies=tuple(_route(one, COPIED) for one in said.get("copies", ())),
+            recovery=_recovery(said.get("recovery")),
+            succession=_succession(said.get("next")),
+            ending=bool(said.get("ending")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
         raise errors.IntegrityFailure(f"{path} is damaged") from None
@@ -86,29 +123,115 @@ def _hex(text: str) -> str:
     return text
 
 
-def _route(said: dict[str, str]) -> Route:
+def _route(said: dict[str, str], sources: tuple[str, ...]) -> Route:
     source, place = said["source"], said["place"]
-    if source not in RECORDED or not isinstance(place, str) or not place:
+    if source not in sources or not isinstance(place, str) or not place:
         raise TypeError("not a route to a key")
     return Route(source=source, place=place)
 
 
-def header_text(header: Header) -> bytes:
-    """Return a header as `vault.json` has it."""
-    key = header.key
-    return (
-        json.dumps(
-            {
-                "format": FORMAT,
-                "vault_id": header.vault_id,
-                "created_at": times.text(header.created_at),
-                "key_id": header.key_id,
-                "key": key and {"source": key.source, "place": key.place},
-            },
-            indent=2,
-        ).encode()
-        + b"\n"
+def _recovery(said: dict[str, str] | None) -> Recovery | None:
+    if said is None:
+        return None
+    return Recovery(
+        made_at=times.parse_date(said["made_at"]), wrapped=bytes.fromhex(said["wrapped"])
     )
+
+
+def _succession(said: dict[str, Any] | None) -> Succession | None:
+    if said is None:
+        return None
+    return Succession(key_id=_hex(said["key_id"]), recovery=_recovery(said["recovery"]))
+
+
+def header_text(header: Header) -> bytes:
+    """Return a header as `vault.json` has it; what it has not is left out."""
+    said: dict[str, Any] = {
+        "format": FORMAT,
+        "vault_id": header.vault_id,
+        "created_at": times.text(header.created_at),
+        "key_id": header.key_id,
+        "key": header.key and _route_said(header.key),
+    }
+    if header.copies:
+        said["copies"] = [_route_said(copy) for copy in header.copies]
+    if header.recovery:
+        said["recovery"] = _recovery_said(header.recovery)
+    if header.succession:
+        recovery = header.succession.recovery
+        said["next"] = {
+            "key_id": header.succession.key_id,
+            "recovery": recovery and _recovery_said(recovery),
+        }
+    if header.ending:
+        said["ending"] = True
+    return json.dumps(said, indent=2).encode() + b"\n"
+
+
+def _route_said(route: Route) -> dict[str, str]:
+    return {"source": route.source, "place": route.place}
+
+
+def _recovery_said(recovery: Recovery) -> dict[str, str]:
+    return {"made_at": times.text(recovery.made_at), "wrapped": recovery.wrapped.hex()}
+
+
+def write_header(directory: str, header: Header) -> None:
+    """Replace what a vault says of itself, in one step; the file keeps its owner.
+
+    Raises:
+        InputOutput: the file system refuses; the old header stands.
+    """
+    path = os.path.join(directory, HEADER)
+    found = os.lstat(path)
+    owner = (found.st_uid, found.st_gid)
+    files.write(path, [header_text(header)], force=True, owner=owner)
+
+
+def enter(directory: str, wait: float, *, alone: bool) -> int:
+    """Take part in a vault until the returned descriptor is closed; its key stays the same.
+
+    With `alone` nobody else is in it: for a rotation, and for what ends the vault. `wait` is in
+    seconds.
+
+    Raises:
+        NoVault, InputOutput: as `read_header`.
+        Busy: others are in it, or one is who must be alone.
+    """
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        read_header(directory)  # which says more of what is wrong
+        raise files.explain(error, "look into", directory) from error
+    try:
+        files.lock(descriptor, directory, wait, shared=not alone)
+    except errors.Busy as error:
+        os.close(descriptor)
+        who = "other commands are in this vault" if alone else "the vault's key is being rotated"
+        raise errors.Busy(who, hint=error.hint) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def neighbours(directory: str, place: Route) -> list[str]:
+    """Return the vaults beside this one that have their key in the same file."""
+    if place.source != "file":
+        return []
+    mine, parent = os.path.realpath(place.place), os.path.dirname(os.path.abspath(directory))
+    found = []
+    for name in sorted(os.listdir(parent)) if os.access(parent, os.R_OK) else ():
+        other = os.path.join(parent, name)
+        if os.path.realpath(other) == os.path.realpath(directory):
+            continue
+        try:
+            theirs = read_header(other).places()
+        except errors.BunkerError:
+            continue
+        if any(one.source == "file" and os.path.realpath(one.place) == mine for one in theirs):
+            found.append(other)
+    return found
 
 
 def check_place(directory: str) -> None:
@@ -117,7 +240,7 @@ def check_place(directory: str) -> None:
     Raises:
         Usage: NFS, SMB, 9p or FUSE (https://sqlite.org/wal.html).
     """
-    kind = _file_system(os.path.realpath(directory))
+    kind = file_system(os.path.realpath(directory))
     if kind.split(".")[0] in _REMOTE:
         raise errors.Usage(
             f"{directory} is on a {kind} file system, where SQLite's WAL is unsafe",
@@ -125,7 +248,7 @@ def check_place(directory: str) -> None:
         )
 
 
-def _file_system(path: str) -> str:
+def file_system(path: str) -> str:
     """Return the type of the file system that holds a path, empty where it cannot be told."""
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:

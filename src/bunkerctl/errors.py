@@ -141,7 +141,7 @@ class KeyUnavailable(BunkerError):
     """The master key could not be had; `reason` says why in one word.
 
     Reasons: missing, permissions, malformed, locked, no_backend, backend_refused,
-    entry_missing, timeout, command_failed, unreadable.
+    entry_missing, timeout, command_failed, unreadable, not_kept, no_recovery, rotation.
     """
 
     code = "key_unavailable"

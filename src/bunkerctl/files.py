@@ -25,6 +25,14 @@ def explain(error: OSError, doing: str, path: str) -> InputOutput:
     return InputOutput(f"cannot {doing} {path}: {os.strerror(error.errno or 0).lower()}")
 
 
+def make_directory(path: str) -> None:
+    """Make a directory (0700), and those above it, where there is none."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise explain(error, "make", path) from error
+
+
 def create(path: str, content: bytes) -> None:
     """Write a new file, 0600, synced; raise FileExistsError if there is one."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE)
@@ -40,11 +48,13 @@ def write(
     *,
     force: bool,
     mode: int = PRIVATE,
+    owner: tuple[int, int] | None = None,
     hint: str = "pass --force to replace it",
 ) -> None:
     """Put a whole file in place: written without a name where that can be, synced, then linked.
 
-    A process that is killed then leaves nothing behind.
+    A process that is killed then leaves nothing behind. `owner` is (uid, gid), for root who
+    replaces another's file.
 
     Raises:
         Conflict: the file is there and `force` is false; `hint` says what to do.
@@ -62,6 +72,8 @@ def write(
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
+            if owner is not None and os.geteuid() == 0:
+                os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
             if not has_name:
@@ -142,22 +154,31 @@ def locked(path: str, wait: float) -> Iterator[int]:
     except OSError as error:
         raise explain(error, "open", path) from error
     try:
-        for turn in range(int(wait / LOCK_POLL_SECONDS) + 1):
-            if turn:
-                time.sleep(LOCK_POLL_SECONDS)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                continue
-        else:
-            raise Busy(
-                f"another process keeps {os.path.basename(path)}",
-                hint="try again, or wait longer with --lock-wait",
-            )
+        lock(descriptor, path, wait)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def lock(descriptor: int, path: str, wait: float, *, shared: bool = False) -> None:
+    """Take flock(2) on an open file: alone, or with others who share it.
+
+    Raises:
+        Busy: another process has it for longer than `wait` seconds.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    for turn in range(int(wait / LOCK_POLL_SECONDS) + 1):
+        if turn:
+            time.sleep(LOCK_POLL_SECONDS)
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return
+    raise Busy(
+        f"another process keeps {os.path.basename(path)}",
+        hint="try again, or wait longer with --lock-wait",
+    )
 
 
 def sync_directory(path: str) -> None:

@@ -36,6 +36,17 @@ def catch_up(vault: Vault, wait: float) -> None:
         os.fsync(descriptor)
 
 
+def count(vault: Vault) -> int:
+    """Return how many erasures the ledger has.
+
+    Raises:
+        IntegrityFailure: a line is not one of ours.
+        InputOutput: it cannot be read.
+    """
+    with vault.ledger(vault.lock_wait) as descriptor:
+        return len(_tokens(descriptor))
+
+
 def _missing(vault: Vault, descriptor: int) -> Iterator[list[Tombstone]]:
     """Yield the tombstones that the ledger lacks.
 

@@ -172,6 +172,11 @@ ACTIONS = (
     "exp.erase",
     "export.user",
     "export.all",
+    "key.enroll",
+    "key.recovery",
+    "key.restore",
+    "key.rotate",
+    "vault.destroy",
 )
 """What an audit event can be about; the names are stable."""
 

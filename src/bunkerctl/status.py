@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Vault
 
 
+MAX_AGE = "26h"
+"""How old the last sweep may be, if nothing else is said."""
+
+
 class Status(Value):
     """Counts of people; `due` and `overdue` leave out the held. Times are Unix seconds."""
 

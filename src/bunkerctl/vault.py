@@ -7,9 +7,10 @@ import os
 import uuid
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, merkle, times
+from bunkerctl import crypto, errors, files, keys, merkle, times
 from bunkerctl.directory import DATABASE, LEDGER, LOCK, Header, check_access, check_place
-from bunkerctl.model import Origin
+from bunkerctl.keys import Route, Session
+from bunkerctl.model import Origin, Value
 from bunkerctl.store import audit, schema, state
 from bunkerctl.store.connection import Database
 
@@ -37,6 +38,8 @@ class Vault:
         self.origin = origin
         self.lock_wait = lock_wait
         self._clock = clock
+        self.presence: int | None = None
+        """The descriptor that keeps a rotation out while this vault is open."""
         self.saved = False
         """Whether this call has changed more than the audit trail."""
         self._index_key = b""
@@ -111,6 +114,9 @@ class Vault:
 
     def close(self) -> None:
         self.db.close()
+        if self.presence is not None:
+            os.close(self.presence)
+            self.presence = None
 
     def _commit(self, tx: Transaction) -> None:
         changed = tx.finish()
@@ -156,10 +162,12 @@ class Transaction:
         fields: list[str] | None = None,
         commitment: str | None = None,
         counts: dict[str, Any] | None = None,
+        key_id: str | None = None,
     ) -> int:
         """Append an event to the audit trail; return its number.
 
-        `fields` are the names of what changed, `commitment` is that of the new record.
+        `fields` are the names of what changed, `commitment` is that of the new record, `key_id`
+        names the master key that an event is about.
         """
         origin = self.vault.origin
         seq = self._tree.size + 1
@@ -179,6 +187,7 @@ class Transaction:
             "ref": origin.ref,
             "commitment": commitment,
             "counts": counts,
+            "key_id": key_id,
         }
         leaf = json.dumps(
             {name: value for name, value in said.items() if value is not None},
@@ -203,15 +212,27 @@ class Transaction:
         return changed
 
 
-def open_vault(
-    directory: str,
-    header: Header,
-    master: bytes,
-    origin: Origin,
-    *,
-    lock_wait: float,
-    clock: Callable[[], float],
-) -> Vault:
+class Surroundings(Value):
+    """What a vault is opened in: who asks, in which session, by which clock.
+
+    `lock_wait` is in seconds, `clock` returns Unix seconds.
+    """
+
+    origin: Origin
+    session: Session
+    lock_wait: float
+    clock: Callable[[], float]
+
+
+class Opened(Value):
+    """An open vault, its master key, and where that came from."""
+
+    vault: Vault
+    master: bytes
+    route: Route
+
+
+def open_vault(directory: str, header: Header, master: bytes, surroundings: Surroundings) -> Vault:
     """Open a vault with its master key.
 
     Raises:
@@ -223,15 +244,12 @@ def open_vault(
     path = os.path.join(directory, DATABASE)
     check_place(directory)
     vault_id = uuid.UUID(header.vault_id).bytes
-    found = crypto.key_id(master, vault_id)
-    if found != header.key_id:
-        raise errors.WrongKey(
-            f"the key (id {found}) is not this vault's (id {header.key_id})",
-            hint="another vault's key file? see --key-file, --vault",
-        )
+    if keys.id_of(master, header.vault_id) != header.key_id:
+        raise keys.wrong_key(master, header.vault_id, header.key_id)
     check_access(directory)
+    lock_wait = surroundings.lock_wait
     db = Database(path, crypto.database_key(master, vault_id), lock_wait)
-    vault = Vault(directory, header, db, origin, lock_wait, clock)
+    vault = Vault(directory, header, db, surroundings.origin, lock_wait, surroundings.clock)
     try:
         if schema.version(db) < len(schema.MIGRATIONS):
             schema.migrate(db, vault.now())

@@ -11,11 +11,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bunkerctl.audit import Event, Verification
-    from bunkerctl.directory import Header
+    from bunkerctl.custody import Custody
+    from bunkerctl.destruction import Destroyed
+    from bunkerctl.diagnosis import Finding
+    from bunkerctl.directory import Header, Recovery
+    from bunkerctl.enrolment import Enrolled
     from bunkerctl.exports import Person
+    from bunkerctl.keys import Route
     from bunkerctl.model import Head
+    from bunkerctl.restoration import Restored
+    from bunkerctl.rotation import Plan, Rotated
     from bunkerctl.status import Status
     from bunkerctl.sweep import Sweep
+    from bunkerctl.vault import Opened, Vault
 
 Answer = dict[str, "Any"]
 
@@ -64,6 +72,8 @@ EVENT_BRIEF = ("seq", "at", "action", "outcome", "actor", "token")
 """What a table of many shows; the other forms have every field."""
 
 ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
+FINDING = ("check", "level", "message", "hint", "code", "exit_code")
+FINDING_BRIEF = ("check", "level", "message", "hint")
 SETTING = ("name", "value", "source")
 EXPORT_SCHEMA = "bunkerctl.export/1"
 
@@ -238,6 +248,115 @@ def header(vault: str, found: Header) -> Answer:
         "key_id": found.key_id,
         "key_source": found.key and found.key.source,
     }
+
+
+def custody(vault: str, found: Custody) -> Answer:
+    header, problem = found.header, found.problem
+    return {
+        "vault": vault,
+        "vault_id": header.vault_id,
+        "key_source": found.route.source,
+        "place": found.route.place,
+        "locked": found.locked,
+        "available": problem is None,
+        "problem": problem and problem.reason,
+        "key_id": header.key_id,
+        "found_key_id": found.found,
+        "match": found.matches(),
+        "recovery_at": _recovery_at(header.recovery),
+        "copies": [copy.words() for copy in header.copies],
+        "rotating": header.succession is not None,
+    }
+
+
+def tested(opened: Opened, variables: list[str]) -> Answer:
+    return {
+        **_key(opened.vault.directory, opened.vault.header, opened.route),
+        "variables": variables,
+    }
+
+
+def enrolled(vault: Vault, done: Enrolled) -> Answer:
+    return {
+        **_key(vault.directory, vault.header, done.route),
+        "default": done.default,
+        "changed": done.changed,
+    }
+
+
+def recovery(vault: Vault, made: Recovery, path: str | None) -> Answer:
+    return {
+        "vault": vault.directory,
+        "vault_id": vault.header.vault_id,
+        "key_id": vault.header.key_id,
+        "recovery_at": _recovery_at(made),
+        "recovery_file": path,
+        "changed": True,
+    }
+
+
+def verified(vault: str, found: Header) -> Answer:
+    return {
+        "vault": vault,
+        "vault_id": found.vault_id,
+        "key_id": found.key_id,
+        "recovery_at": _recovery_at(found.recovery),
+        "ok": True,
+    }
+
+
+def restored(vault: str, done: Restored) -> Answer:
+    return {**_key(vault, done.header, done.route), "changed": done.changed}
+
+
+def rotated(vault: str, plan: Plan, done: Rotated, path: str | None) -> Answer:
+    return {
+        "vault": vault,
+        "vault_id": done.header.vault_id,
+        "key_id": done.header.key_id,
+        "old_key_id": done.old_key_id,
+        "renewed": [place.words() for place in plan.places if place not in done.left],
+        "stale": [place.words() for place in (*plan.stale, *done.left)],
+        "recovery_at": _recovery_at(done.header.recovery),
+        "recovery_file": path,
+        "changed": True,
+    }
+
+
+def destroyed(done: Destroyed, users: int | None) -> Answer:
+    return {
+        "vault": done.directory,
+        "vault_id": done.vault_id,
+        "users": users,
+        "removed": list(done.removed),
+        "remains": list(done.remains),
+        "changed": True,
+    }
+
+
+def finding(found: Finding) -> Answer:
+    return {
+        "check": found.check,
+        "level": found.level,
+        "message": found.message,
+        "hint": found.hint,
+        "code": found.error and found.error.code,
+        "exit_code": found.error and found.error.exit_code,
+    }
+
+
+def _key(vault: str, header: Header, route: Route) -> Answer:
+    return {
+        "vault": vault,
+        "vault_id": header.vault_id,
+        "key_source": route.source,
+        "place": route.place,
+        "key_id": header.key_id,
+    }
+
+
+def _recovery_at(recovery: Recovery | None) -> str | None:
+    return None if recovery is None else times.text(recovery.made_at)
 
 
 def _time(instant: int | None) -> str | None:

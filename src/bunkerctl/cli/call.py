@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 
-from bunkerctl import config, errors, files, identities, keys, times
-from bunkerctl import vault as vaults
+from bunkerctl import config, errors, files, identities, times
 from bunkerctl.cli import keysource, output
-from bunkerctl.directory import read_header
+from bunkerctl.cli.shell import Shell
+from bunkerctl.keys import Session
 from bunkerctl.model import Identity, Origin
+from bunkerctl.vault import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
-    from bunkerctl.cli.shell import Shell
-    from bunkerctl.vault import Vault
+    from bunkerctl.vault import Opened, Vault
 
 PLAIN_TEXT = ("vault", "actor")
 """Settings whose options take any text: a path on the line may be relative."""
@@ -29,10 +30,9 @@ class Call:
     def __init__(self, shell: Shell, everywhere: dict[str, Any]) -> None:
         self.shell = shell
         self._everywhere = everywhere
-        self._vault: Vault | None = None
+        self._opened: Opened | None = None
         self._config: config.Config | None = None
-        self._key_source = ""
-        self.created = False
+        self.changed = False
         self.output = output.Output(
             self.form(),
             shell.stdout,
@@ -85,9 +85,11 @@ class Call:
         taken: str | None = self._everywhere.pop(key, None)
         return taken
 
-    def duration(self, name: str, flag: str | None = None) -> times.Duration | None:
+    def duration(
+        self, name: str, flag: str | None = None, *, zero: bool = True
+    ) -> times.Duration | None:
         text = self.setting(name, flag)
-        return None if text is None else times.parse_duration(text, zero=True)
+        return None if text is None else times.parse_duration(text, zero=zero)
 
     def region(self) -> str | None:
         return self.config().get("phone.region")
@@ -145,48 +147,72 @@ class Call:
 
     def vault(self) -> Vault:
         """Return the vault, opened at the first time."""
-        from bunkerctl import erasure
+        return self.opened().vault
 
-        if self._vault is None:
-            directory = self.directory()
-            lock_wait = self.lock_wait()
-            origin = self.origin()
-            named = keysource.named(self)
-            header = read_header(directory)
-            route = keysource.route(self, header, named)
-            self._key_source = route.source
-            master = keys.fetch(route, header.vault_id, attended=self.attended())
-            self.debug(f"vault {directory}, key from {route.source}")
-            try:
-                self._vault = vaults.open_vault(
-                    directory, header, master, origin, lock_wait=lock_wait, clock=self.shell.clock
-                )
-            except errors.WrongKey as error:
-                place = keysource.WORDS[route.source]
-                error.hint = f"it came from {place}; another vault? see --vault"
-                raise
-            erasure.resume(self._vault)
-        return self._vault
+    def opened(self, *, alone: bool = False) -> Opened:
+        """Return the vault with its key, opened at the first time; with nobody else, if `alone`."""
+        if self._opened is None:
+            from bunkerctl import opening
+
+            directory, surroundings = self.directory(), self.surroundings()
+            given = keysource.given(self)
+            self._opened = opening.open_(directory, given, surroundings, alone=alone)
+            self.debug(f"vault {directory}, key from {self._opened.route.source}")
+        return self._opened
+
+    def surroundings(self) -> Surroundings:
+        """Return what a vault is opened in."""
+        return Surroundings(
+            origin=self.origin(),
+            session=self.session(),
+            lock_wait=self.lock_wait(),
+            clock=self.shell.clock,
+        )
+
+    def session(self) -> Session:
+        """Return the login session that a keyring would be asked in."""
+        wait = self.duration("key.keyring_timeout", "keyring_timeout", zero=False)
+        return Session(
+            environment=self.shell.environment,
+            attended=self.attended(),
+            seconds=None if wait is None else _seconds(wait),
+            tell=self.note,
+            owner=_owner(self.directory()) if os.geteuid() == 0 else None,
+        )
+
+    def as_job(self) -> Call:
+        """Return this call as cron would make it: a bare environment, and nobody there to ask."""
+        person = pwd.getpwuid(os.getuid())
+        given = self.shell.environment
+        environment = {
+            "HOME": given.get("HOME") or person.pw_dir,
+            "LOGNAME": person.pw_name,
+            "SHELL": "/bin/sh",
+            "PATH": "/usr/bin:/bin",
+            **{name: given[name] for name in sorted(given) if name.startswith("BUNKERCTL_")},
+        }
+        stdin, stdout, stderr = io.BytesIO(), self.shell.stdout, self.shell.stderr
+        shell = Shell(stdin, stdout, stderr, environment, self.shell.clock)
+        return Call(shell, self._everywhere)
+
+    def variables(self) -> list[str]:
+        """Return the variables of bunkerctl's own that are set."""
+        return [name for name in self.shell.environment if name.startswith("BUNKERCTL_")]
 
     def lock_wait(self) -> float:
         wait = self.duration("lock_wait")
-        if wait is None:
-            return 0.0
-        return float(wait.months * 30 * 86400 + wait.seconds)
-
-    def key_source(self) -> str:
-        return self._key_source
+        return 0.0 if wait is None else _seconds(wait)
 
     def now(self) -> int:
         return int(self.shell.clock())
 
     def close(self) -> None:
-        if self._vault is not None:
-            self._vault.close()
+        if self._opened is not None:
+            self._opened.vault.close()
 
     def saved(self) -> bool:
         """Tell whether this call has changed the vault for good."""
-        return self.created or (self._vault is not None and self._vault.saved)
+        return self.changed or (self._opened is not None and self._opened.vault.saved)
 
     # Input.
 
@@ -261,9 +287,18 @@ class Call:
             return True
         if not self.attended():
             return False
+        return self.ask(question) == answer
+
+    def ask(self, question: str) -> str:
+        """Ask the person at the terminal for a line; "" at its end."""
         self.shell.stderr.write(f"{question}: ".encode())
         self.shell.stderr.flush()
-        return self.shell.stdin.readline(1000).strip() == answer.encode()
+        return self.shell.stdin.readline(1000).decode("utf-8", "replace").strip()
+
+    def tell(self, text: str) -> None:
+        """Show a person at the terminal some lines, --quiet or not: it was asked for."""
+        self.shell.stderr.write(text.encode())
+        self.shell.stderr.flush()
 
     def _color(self) -> bool:
         """Flag, NO_COLOR (https://no-color.org), file, and then whether a terminal has colours."""
@@ -274,6 +309,17 @@ class Call:
         if when == "auto":
             return self.shell.stdout.isatty() and environment.get("TERM") != "dumb"
         return when == "always"
+
+
+def _owner(directory: str) -> int | None:
+    try:
+        return os.stat(directory).st_uid
+    except OSError:
+        return None
+
+
+def _seconds(duration: times.Duration) -> float:
+    return float(duration.months * 30 * 86400 + duration.seconds)
 
 
 def _os_user() -> str:

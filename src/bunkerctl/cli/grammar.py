@@ -81,6 +81,11 @@ MODULES = {
     "exp": "exp",
     "export": "export",
     "audit": "audit",
+    "key": "key",
+    "key recovery": "recovery",
+    "key restore": "recovery",
+    "doctor": "doctor",
+    "destroy": "vault",
     "config": "config",
     "demo": "demo",
 }
@@ -91,9 +96,11 @@ GROUPS = {
     "user": "People: add, read, change, list, hold and forget them.",
     "exp": "Expirations: who is to be erased, when, and the sweep that does it.",
     "audit": "The audit trail: read it, and prove that it is whole.",
+    "key": "The master key: look at it, put it elsewhere, recover it, rotate it.",
+    "key recovery": "The recovery code: make one, and try it.",
     "config": "Settings: show and change them.",
 }
-"""The first words that have further words below them, and what they are about."""
+"""The words that have further words below them, and what they are about."""
 
 
 def option(
@@ -147,9 +154,18 @@ def load(first: str) -> dict[tuple[str, ...], Command]:
     return {words: found for words, found in COMMANDS.items() if words[0] == first}
 
 
+def below(words: tuple[str, ...]) -> list[str]:
+    """Return the words that may follow."""
+    if not words:
+        return first_words()
+    count = len(words)
+    return list(dict.fromkeys(w[count] for w in load(words[0]) if w[:count] == words))
+
+
 def find(words: tuple[str, ...]) -> Command | None:
     """Return a command after importing what it needs, and no more; None if there is none."""
-    module = MODULES.get(" ".join(words)) or MODULES.get(words[0])
+    known = (MODULES.get(" ".join(words[:count])) for count in range(len(words), 0, -1))
+    module = next(filter(None, known), None)
     if module is not None:
         import_module(f"bunkerctl.cli.{module}")
     return COMMANDS.get(words)
@@ -184,6 +200,12 @@ GLOBALS = (
     option("--key-file", "FILE", "the master key is in this file", "BUNKERCTL_KEY_FILE"),
     option("--key-command", "CMD", "this command prints the master key", "BUNKERCTL_KEY_COMMAND"),
     option("--key-fd", "N", "the master key comes from this descriptor", "BUNKERCTL_KEY_FD"),
+    option(
+        "--keyring-timeout",
+        "DUR",
+        "how long to wait for the keyring (5s; with a person at a terminal 2min)",
+        "BUNKERCTL_KEYRING_TIMEOUT",
+    ),
     option("--no-input", None, "never prompt: fail, and say what to pass", "BUNKERCTL_NO_INPUT"),
     option("-y --yes", None, "answer this command's own confirmation"),
     option("-q --quiet", None, "less on stderr"),

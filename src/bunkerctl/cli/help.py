@@ -31,7 +31,8 @@ def text(words: tuple[str, ...]) -> str:
     commands = grammar.load(words[0])
     if words in commands:
         return _of_command(commands[words])
-    return _of_group(words[0], commands)
+    below = {path: found for path, found in commands.items() if path[: len(words)] == words}
+    return _of_group(words, below)
 
 
 def exit_codes() -> list[tuple[int, str, str]]:
@@ -92,13 +93,14 @@ def _of_program() -> str:
     )
 
 
-def _of_group(first: str, commands: dict[tuple[str, ...], grammar.Command]) -> str:
-    rows = [(" ".join(words[1:]), found.summary()) for words, found in commands.items()]
+def _of_group(group: tuple[str, ...], commands: dict[tuple[str, ...], grammar.Command]) -> str:
+    rows = [(" ".join(words[len(group) :]), found.summary()) for words, found in commands.items()]
+    name = " ".join(group)
     return _join(
-        f"Usage: bunkerctl {first} COMMAND [ARGUMENTS]",
-        grammar.GROUPS[first],
+        f"Usage: bunkerctl {name} COMMAND [ARGUMENTS]",
+        grammar.GROUPS[name],
         "Commands:\n" + _rows(rows),
-        f"`bunkerctl {first} COMMAND --help` says more.",
+        f"`bunkerctl {name} COMMAND --help` says more.",
     )
 
 

@@ -1,4 +1,8 @@
-"""Where this call's master key comes from: the line, else the environment, else the settings."""
+"""Where this call's master key comes from: one source, the first that is named.
+
+The line, the environment, systemd's credential if there is one, the settings; then what the
+vault's header says.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,19 @@ from bunkerctl.keys import Route
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.cli.call import Call
-    from bunkerctl.directory import Header
 
 NAMES = ("file", "command", "fd")
-WORDS = {
-    "file": "the key file",
-    "command": "the key command",
-    "fd": "the descriptor",
-    "keyring": "the keyring",
-}
+CREDENTIAL = "bunkerctl-key"
 MAX_FD_DIGITS = 8
+
+
+def given(call: Call) -> Route | None:
+    """Return the source to take; None leaves it to the vault's header.
+
+    Raises:
+        Usage: two are named at once, or something that is none.
+    """
+    return named(call) or _credential(call) or _configured(call)
 
 
 def named(call: Call) -> Route | None:
@@ -28,10 +35,10 @@ def named(call: Call) -> Route | None:
     Raises:
         Usage: it names two, or something that is none.
     """
-    given = {name: call.typed(f"key_{name}") for name in NAMES}
-    if not any(given.values()):
-        given = {name: call.said(f"key_{name}") for name in NAMES}
-    routes = [Route(source=name, place=place) for name, place in given.items() if place]
+    places = {name: call.typed(f"key_{name}") for name in NAMES}
+    if not any(places.values()):
+        places = {name: call.said(f"key_{name}") for name in NAMES}
+    routes = [_route(name, place) for name, place in places.items() if place]
     if len(routes) > 1:
         raise errors.Usage("more than one of --key-file, --key-command and --key-fd")
     for route in routes:
@@ -40,34 +47,41 @@ def named(call: Call) -> Route | None:
     return None
 
 
-def route(call: Call, header: Header, named: Route | None) -> Route:
-    """Return the source to take: the named one, else the settings', else what `init` recorded."""
-    configured = (
-        Route(source=name, place=place)
-        for name in NAMES[:2]
-        if (place := call.config().get(f"key.{name}"))
-    )
-    found = named or next(configured, header.key)
-    if found is None:
-        raise errors.KeyUnavailable(
-            "the vault's header names no key source",
-            reason="entry_missing",
-            hint="pass --key-file FILE",
-        )
-    return found
-
-
 def for_init(call: Call) -> str | None:
     """Return the key file that `init` is to use; None for the keyring."""
-    given = named(call)
-    if given is not None and given.source != "file":
+    found = named(call)
+    if found is not None and found.source != "file":
         raise errors.Usage("init makes a key: for a key file or for the keyring")
-    if given is None and call.config().get("key.command"):
+    if found is None and call.config().get("key.command"):
         raise errors.Usage(
             "the setting key.command is there, and init cannot store a key with it",
             hint="pass --key-file FILE, and use it with this vault",
         )
-    return given.place if given else call.config().get("key.file")
+    return found.place if found else call.config().get("key.file")
+
+
+def _credential(call: Call) -> Route | None:
+    """Return the credential that systemd hands to a unit, if it has."""
+    directory = call.shell.variable("CREDENTIALS_DIRECTORY")
+    if directory is None:
+        return None
+    path = os.path.join(directory, CREDENTIAL)
+    return Route(source="credential", place=path) if os.path.lexists(path) else None
+
+
+def _configured(call: Call) -> Route | None:
+    places = {name: call.config().get(f"key.{name}") for name in NAMES[:2]}
+    if all(places.values()):
+        raise errors.Usage("the settings have both key.file and key.command", hint="keep one")
+    for name, place in places.items():
+        if place:
+            return _route(name, place)
+    return None
+
+
+def _route(source: str, place: str) -> Route:
+    """Return a route; that of a file is absolute, for the vault's header to be compared with."""
+    return Route(source=source, place=os.path.abspath(place) if source == "file" else place)
 
 
 def _check(route: Route) -> None:

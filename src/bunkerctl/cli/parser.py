@@ -67,7 +67,7 @@ class _Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         words = (*self._words, args[0])
-        if len(words) == 1 and words[0] in grammar.GROUPS:
+        if " ".join(words) in grammar.GROUPS:
             return args[0], _Group(words, self._everywhere), args[1:]
         command = grammar.find(words)
         if command is None:
@@ -158,7 +158,7 @@ def _wanted(command: grammar.Command) -> str:
 
 
 def _unknown_command(word: str, words: tuple[str, ...]) -> Usage:
-    known = [found[-1] for found in grammar.load(words[0])] if words else grammar.first_words()
+    known = grammar.below(words)
     near = get_close_matches(word, known, 1)
     path = " ".join(("bunkerctl", *words))
     return Usage(

@@ -34,7 +34,7 @@ def read(line: list[str]) -> grammar.Line | None:
                 given.append(word)
                 continue
             words = (*words, word)
-            if len(words) == 1 and word in grammar.GROUPS:
+            if " ".join(words) in grammar.GROUPS:
                 continue
             command = grammar.find(words)
             if command is None:

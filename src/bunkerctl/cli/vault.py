@@ -1,51 +1,53 @@
-"""`init` and `status`."""
+"""`init`, `status` and `destroy`."""
 
 from __future__ import annotations
 
+from bunkerctl import destruction, errors, times
 from bunkerctl import status as statuses
-from bunkerctl import times
-from bunkerctl.cli import answers, keysource
+from bunkerctl.cli import answers, codes, keysource
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
+from bunkerctl.directory import read_header
 
-DEFAULT_MAX_AGE = "26h"
 
-
-@command("init")
-def init(call: Call) -> None:
+@command(
+    "init",
+    option("--recovery-file", "FILE", "write the recovery code there (0600), and show it nowhere"),
+    option("--no-recovery", None, "make no recovery code"),
+)
+def init(call: Call, recovery_file: str | None, no_recovery: bool) -> None:
     """Make a new vault, with a new random 256-bit master key.
 
     The key goes into the OS keyring, and is read back before anything else is written; with
     --key-file FILE it goes into that file (0600), and a key file that exists is used as it is.
-    Whoever loses the key loses the records: there is no recovery yet, so keep a copy of a key
-    file in a safe. A vault that is there is never touched: exit 5.
+    At a terminal a recovery code is shown once, and its last group is to be typed back; it is for
+    the day the key is lost. A vault that is there is never touched: exit 5.
 
     Answer: vault, vault_id, key_id, key_source.
 
     Examples:
       bunkerctl init
-      bunkerctl init --vault /srv/people --key-file /root/people.key
+      bunkerctl init --key-file /root/people.key --recovery-file people.code
     """
     from bunkerctl import creation
 
     directory = call.directory()
+    key_file = keysource.for_init(call)
+    creation.check_free(directory)
+    code = codes.offered(call, recovery_file, no_recovery)
     header = creation.create(
-        directory,
-        keysource.for_init(call),
-        call.origin(),
-        now=call.now(),
-        attended=call.attended(),
-        lock_wait=call.lock_wait(),
+        directory, key_file, call.surroundings(), code=code, recovery_file=recovery_file
     )
-    call.created = True
+    call.changed = True
     call.show(answers.header(directory, header))
-    call.note("no recovery code was made: whoever loses the key loses the records")
+    if code is None and not no_recovery:
+        call.note(codes.NONE)
 
 
 @command(
     "status",
     option("--check", None, "for monitoring: exit 8 if the sweep is stale or somebody is overdue"),
-    option("--max-age", "DUR", f"how old the last sweep may be for --check ({DEFAULT_MAX_AGE})"),
+    option("--max-age", "DUR", f"how old the last sweep may be for --check ({statuses.MAX_AGE})"),
 )
 def status(call: Call, check: bool, max_age: str | None) -> None:
     """Show the vault in a few numbers.
@@ -59,10 +61,44 @@ def status(call: Call, check: bool, max_age: str | None) -> None:
       bunkerctl status
       bunkerctl status --check --max-age 2d
     """
-    age = times.parse_duration(max_age or DEFAULT_MAX_AGE)
+    age = times.parse_duration(max_age or statuses.MAX_AGE)
     overdue_before = call.overdue_before()
-    vault = call.vault()
-    found = statuses.read(vault, overdue_before, call.key_source())
+    opened = call.opened()
+    vault = opened.vault
+    found = statuses.read(vault, overdue_before, opened.route.source)
     call.show(answers.status(found))
     if check and (overdue := statuses.check(found, vault.now(), age)):
         raise overdue
+
+
+@command("destroy", option("--confirm", "ID", "the id of the vault, instead of typing it"))
+def destroy(call: Call, confirm: str | None) -> None:
+    """End a vault for good: its key, its database and its ledger.
+
+    It asks for the vault's id, which `status` shows; --yes is not enough. Nobody in it may be
+    under a legal hold. The key goes first; a call that was killed is finished by the next one.
+    What copies may remain is said.
+
+    Answer: vault, vault_id, users, removed, remains, changed.
+
+    Examples:
+      bunkerctl destroy
+      bunkerctl destroy --confirm 5d1c8f0e-4a43-4a39-9f7b-0d1a5b2f9a10
+    """
+    directory = call.directory()
+    header = read_header(directory)
+    opened = None if header.ending else call.opened(alone=True)
+    users = destruction.check_may_end(opened.vault) if opened else None
+    said = confirm or (call.ask(f"Destroy {directory}? Type its id") if call.attended() else "")
+    if said != header.vault_id:
+        declined = errors.Declined(
+            "not confirmed: nothing was destroyed",
+            hint="type the vault's id as `status` shows it, or pass --confirm ID",
+        )
+        raise opened.vault.refused(destruction.ACTION, declined) if opened else declined
+    if opened:
+        done = destruction.destroy(opened.vault, opened.route, call.session())
+    else:
+        done = destruction.go_on(directory, header, call.session(), call.lock_wait())
+    call.changed = True
+    call.show(answers.destroyed(done, users))

@@ -2,45 +2,213 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 
-from bunkerctl.errors import KeyUnavailable
+from bunkerctl import crypto
+from bunkerctl.errors import Conflict, InputOutput, KeyUnavailable, WrongKey
 from bunkerctl.model import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
 HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
+WAITING = ".next"
+"""What the name of a key ends with that waits, during a rotation, to take its place."""
+
+WRITABLE = ("keyring", "file")
+"""The sources that a key can be put into."""
+
+
+GONE = ("missing", "entry_missing")
+"""The reasons that say: nothing is there."""
 
 
 class Route(Value):
-    """One way to the key: `source` is keyring, file, command or fd; `place` is what it needs.
+    """One way to the key: `source` is keyring, file, command, fd or credential.
 
-    `place` is the backend class, the path, the command line or the descriptor number.
+    `place` is what it needs: the backend class, the path, the command line, or the number of
+    the descriptor.
     """
 
     source: str
     place: str
 
+    def words(self) -> str:
+        """Return what to call it in a message."""
+        return {
+            "keyring": "the keyring",
+            "file": f"the key file {self.place}",
+            "command": "the key command",
+            "fd": f"descriptor {self.place}",
+            "credential": f"the credential {self.place}",
+        }[self.source]
 
-def fetch(route: Route, vault_id: str, *, attended: bool) -> bytes:
-    """Return the 32 bytes of the master key.
 
-    `attended` says that a person is there to answer the keyring's dialog.
+class Session(Value):
+    """The login session of a call, which a keyring belongs to.
+
+    `attended` says that a person is there to answer a dialog, `seconds` how long to wait for a
+    keyring if not as usual, `tell` shows that person a line. `owner` is the user id of the
+    vault's owner, whose key files root may use as well.
+    """
+
+    environment: Mapping[str, str]
+    attended: bool
+    seconds: float | None
+    tell: Callable[[str], None]
+    owner: int | None
+
+
+def fetch(route: Route, vault_id: str, session: Session, *, waiting: bool = False) -> bytes:
+    """Return the 32 bytes of the master key, or of the one that waits to take its place.
 
     Raises:
         KeyUnavailable: with the reason, and what to do.
     """
-    if route.source == "file":
+    if route.source in ("file", "credential"):
         from bunkerctl.keys import file
 
-        return parse(file.read(route.place), f"the key file {route.place}")
+        if route.source == "credential":
+            return parse(file.read_credential(route.place), f"the credential {route.place}")
+        path = _path(route, waiting)
+        return parse(file.read(path, session.owner), f"the key file {path}")
     if route.source == "command":
         from bunkerctl.keys import command
 
-        return parse(command.run(route.place), "what the key command printed")
+        return parse(command.run(route.place, session.environment), "what the key command printed")
     if route.source == "fd":
-        return parse(_read_descriptor(route.place), f"what descriptor {route.place} gave")
+        from bunkerctl.keys import descriptor
+
+        return parse(descriptor.read(route.place), f"what descriptor {route.place} gave")
     from bunkerctl.keys import oskeyring
 
-    return parse(oskeyring.get(route.place, vault_id, attended=attended), "the keyring's entry")
+    return parse(
+        oskeyring.get(route.place, _entry(vault_id, waiting), session), "the keyring's entry"
+    )
+
+
+def current(route: Route, vault_id: str, key_id: str, session: Session) -> bytes:
+    """Return the key with that id: from its place, or the one that waits there.
+
+    A waiting one then takes its place: the rotation that left it could not get there.
+
+    Raises:
+        KeyUnavailable: there is none to be had.
+        WrongKey: there is another one.
+    """
+    key = fetch(route, vault_id, session)
+    if id_of(key, vault_id) == key_id:
+        return key
+    successor = waiting(route, vault_id, session)
+    if successor is None or id_of(successor, vault_id) != key_id:
+        error = wrong_key(key, vault_id, key_id)
+        error.hint = f"it came from {route.words()}; {error.hint}"
+        raise error
+    promote([route], vault_id, successor, session)
+    return successor
+
+
+def waiting(route: Route, vault_id: str, session: Session) -> bytes | None:
+    """Return the key that waits at a place, if there is one to be had."""
+    if route.source not in WRITABLE:
+        return None
+    try:
+        return fetch(route, vault_id, session, waiting=True)
+    except KeyUnavailable:
+        return None
+
+
+def holds(route: Route, vault_id: str, key: bytes, session: Session) -> bool:
+    """Tell whether a key is at a place already.
+
+    Raises:
+        Conflict: there is another one.
+        KeyUnavailable: the place cannot be looked at.
+    """
+    try:
+        found = fetch(route, vault_id, session)
+    except KeyUnavailable as error:
+        if error.reason in GONE:
+            return False
+        raise
+    if found != key:
+        raise Conflict(
+            "there is another key at that place already",
+            hint="it may be all that opens another vault: move it away, or name another place",
+        )
+    return True
+
+
+def id_of(key: bytes, vault_id: str) -> str:
+    """Return 16 hexadecimal digits that tell a vault's keys from one another."""
+    return crypto.key_id(key, uuid.UUID(vault_id).bytes)
+
+
+def wrong_key(key: bytes, vault_id: str, key_id: str) -> WrongKey:
+    """Return the error for a key that is not the one with that id."""
+    return WrongKey(
+        f"the key (id {id_of(key, vault_id)}) is not this vault's (id {key_id})",
+        hint="another vault's key, or one from before a rotation? see --key-file, --vault",
+    )
+
+
+def store(
+    route: Route, vault_id: str, key: bytes, session: Session, *, waiting: bool = False
+) -> None:
+    """Put a key into a keyring or a file, replacing what is there, and read it back.
+
+    Raises:
+        KeyUnavailable: it cannot be stored, or comes back as something else.
+        InputOutput: the file system refuses.
+    """
+    if route.source == "file":
+        from bunkerctl.keys import file
+
+        file.write(_path(route, waiting), text_of(key), like=route.place)
+    else:
+        from bunkerctl.keys import oskeyring
+
+        oskeyring.put(route.place, _entry(vault_id, waiting), text_of(key), session)
+    if fetch(route, vault_id, session, waiting=waiting) != key:
+        raise KeyUnavailable(
+            "the key was stored and read back, and differs", reason="not_kept", hint=None
+        )
+
+
+def promote(
+    places: Iterable[Route], vault_id: str, key: bytes, session: Session
+) -> tuple[Route, ...]:
+    """Let the waiting key take its place; return where it could not, and goes on waiting."""
+    left = []
+    for place in places:
+        try:
+            _promote(place, vault_id, key, session)
+        except (KeyUnavailable, InputOutput):
+            left.append(place)
+    return tuple(left)
+
+
+def _promote(route: Route, vault_id: str, key: bytes, session: Session) -> None:
+    if route.source == "file":
+        from bunkerctl.keys import file
+
+        file.promote(_path(route, waiting=True), route.place)
+    else:
+        store(route, vault_id, key, session)
+        remove(route, vault_id, session, waiting=True)
+
+
+def remove(route: Route, vault_id: str, session: Session, *, waiting: bool = False) -> None:
+    """Remove a key from a keyring or a file, if it is there."""
+    if route.source == "file":
+        from bunkerctl.keys import file
+
+        file.remove(_path(route, waiting))
+    else:
+        from bunkerctl.keys import oskeyring
+
+        oskeyring.remove(route.place, _entry(vault_id, waiting), session)
 
 
 def text_of(key: bytes) -> bytes:
@@ -68,13 +236,9 @@ def looks_like_key(digits: bytes) -> bool:
     return len(digits) == 64 and HEX_DIGITS.issuperset(digits)
 
 
-def _read_descriptor(number: str) -> bytes:
-    try:
-        with os.fdopen(int(number), "rb", closefd=False) as pipe:
-            return pipe.read(200)
-    except (OSError, ValueError) as error:
-        raise KeyUnavailable(
-            f"cannot read the key from descriptor {number}",
-            reason="unreadable",
-            hint="open it in the shell: --key-fd 3 3< FILE",
-        ) from error
+def _path(route: Route, waiting: bool) -> str:
+    return route.place + WAITING if waiting else route.place
+
+
+def _entry(vault_id: str, waiting: bool) -> str:
+    return vault_id + WAITING if waiting else vault_id

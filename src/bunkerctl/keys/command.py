@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import select
 import shlex
 import subprocess
 import time
 
 from bunkerctl.errors import KeyUnavailable
+from bunkerctl.keys import descriptor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TIMEOUT_SECONDS = 30
-MAX_BYTES = 200
 
 
-def run(line: str) -> bytes:
+def run(line: str, environment: Mapping[str, str]) -> bytes:
     """Run a command, without a shell and without input, and return what it printed.
 
     What it says on stderr is shown as it comes; of what it prints, no more is read than a key
@@ -27,43 +29,36 @@ def run(line: str) -> bytes:
         words = shlex.split(line)
         if not words:
             raise ValueError("empty")
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment
+        )
     except ValueError as error:
         raise _failed("is empty or has an open quote") from error
     except OSError as error:
         raise _failed("could not be run: " + (error.strerror or "unknown").lower()) from error
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     with process:
         try:
-            printed = _printed(process, time.monotonic() + TIMEOUT_SECONDS)
+            pipe = process.stdout.fileno() if process.stdout else -1
+            printed = descriptor.until_end(pipe, deadline)
+            whole = len(printed) <= descriptor.MAX_BYTES
+            if whole:
+                process.wait(max(0.0, deadline - time.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise _too_long() from None
         finally:
             process.kill()  # if it has not ended by itself
-    if process.returncode > 0:
-        raise _failed(f"failed with exit code {process.returncode}")
-    return printed
-
-
-def _printed(process: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """Return what a process prints until it ends, or one byte more than a key can have."""
-    descriptor = process.stdout.fileno() if process.stdout else -1
-    printed = b""
-    while len(printed) <= MAX_BYTES:
-        left = max(0.0, deadline - time.monotonic())
-        if not select.select([descriptor], [], [], left)[0]:
-            raise _too_long()
-        chunk = os.read(descriptor, MAX_BYTES + 1 - len(printed))
-        if not chunk:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                raise _too_long() from None
-            break
-        printed += chunk
+    code = process.returncode
+    if whole and code:
+        raise _failed(f"failed with exit code {code}" if code > 0 else f"died of signal {-code}")
     return printed
 
 
 def _too_long() -> KeyUnavailable:
     return KeyUnavailable(
-        f"the key command took more than {TIMEOUT_SECONDS} seconds", reason="timeout"
+        f"the key command took more than {TIMEOUT_SECONDS} seconds",
+        reason="timeout",
+        hint="run it by hand: does it ask for something?",
     )
 
 

@@ -6,55 +6,106 @@ import errno
 import os
 import stat
 
+from bunkerctl import files
 from bunkerctl.errors import KeyUnavailable
 
 MAX_BYTES = 200
+_OTHERS = 0o077
+_ANYBODY = 0o007
 
 
-def read(path: str) -> bytes:
+def read(path: str, owner: int | None = None) -> bytes:
     """Return the file's bytes; the file checked is the file read, for it is opened once.
+
+    It belongs to whoever runs this, to root, or to the user `owner`.
 
     Raises:
         KeyUnavailable: missing, a link, not a regular file, another owner's, open to others.
     """
+    return _read(path, f"the key file {path}", _OTHERS, owner)
+
+
+def read_credential(path: str) -> bytes:
+    """As `read`, for a file that systemd delivers.
+
+    systemd lets the service's user in by an access list, which shows as the group's bits.
+    """
+    return _read(path, f"the credential {path}", _ANYBODY, None)
+
+
+def write(path: str, secret: bytes, *, like: str | None = None) -> None:
+    """Write a key file, or replace it in one step; it belongs to the owner of the file `like`.
+
+    Raises:
+        InputOutput: the file system refuses.
+    """
+    owner = None
+    if like is not None and os.path.exists(like):
+        found = os.lstat(like)
+        owner = (found.st_uid, found.st_gid)
+    files.write(path, [secret], force=True, owner=owner)
+
+
+def promote(waiting: str, path: str) -> None:
+    """Put the file `waiting` in the place of `path`, in one step."""
+    try:
+        os.rename(waiting, path)
+        files.sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise files.explain(error, "replace", path) from error
+
+
+def remove(path: str) -> None:
+    """Remove a key file, if it is there."""
+    try:
+        if os.path.lexists(path):
+            os.unlink(path)
+            files.sync_directory(os.path.dirname(path))
+    except OSError as error:
+        raise files.explain(error, "remove", path) from error
+
+
+def _read(path: str, name: str, barred: int, owner: int | None) -> bytes:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(path, flags)
     except FileNotFoundError:
         raise KeyUnavailable(
-            f"the key file {path} is missing",
+            f"{name} is missing",
             reason="missing",
-            hint="pass --key-file FILE with the file's place now",
+            hint="pass --key-file FILE with the file's place now; or, with a recovery code, "
+            "`bunkerctl key restore`",
         ) from None
     except OSError as error:
         link = error.errno == errno.ELOOP
         why = "it is a symbolic link" if link else os.strerror(error.errno or 0).lower()
         raise KeyUnavailable(
-            f"cannot open the key file {path}: {why}",
+            f"cannot open {name}: {why}",
             reason="unreadable",
-            hint="name the file itself" if link else None,
+            hint="name the file itself" if link else "run as the vault's owner",
         ) from error
     try:
-        _check(path, os.fstat(descriptor))
+        _check(path, name, os.fstat(descriptor), barred, owner)
         return os.read(descriptor, MAX_BYTES + 1)
     finally:
         os.close(descriptor)
 
 
-def _check(path: str, found: os.stat_result) -> None:
+def _check(path: str, name: str, found: os.stat_result, barred: int, owner: int | None) -> None:
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        raise _refused(path, "is not a regular file with one name", None)
-    if found.st_uid not in (os.geteuid(), 0):
-        raise _refused(path, "belongs to another user", "run as its owner")
-    if found.st_mode & 0o077:
-        raise _refused(path, "can be read by others", f"chmod 600 {path}")
+        hint = "copy it to a file of its own, and name that"
+        raise _refused(f"{name} is not a regular file with one name", hint)
+    if found.st_uid not in (os.geteuid(), 0, owner):
+        raise _refused(f"{name} belongs to another user", "run as its owner")
+    if found.st_mode & barred:
+        raise _refused(f"{name} can be read by others", f"chmod 600 {path}")
     if found.st_size > MAX_BYTES:
         raise KeyUnavailable(
-            f"the key file {path} is not a master key",
+            f"{name} is not a master key",
             reason="malformed",
             hint="a master key is 64 hexadecimal digits and a newline",
         )
 
 
-def _refused(path: str, problem: str, hint: str | None) -> KeyUnavailable:
-    return KeyUnavailable(f"the key file {path} {problem}", reason="permissions", hint=hint)
+def _refused(message: str, hint: str) -> KeyUnavailable:
+    return KeyUnavailable(message, reason="permissions", hint=hint)

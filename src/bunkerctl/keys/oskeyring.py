@@ -1,201 +1,266 @@
-"""The master key in the operating system's keyring: service `bunkerctl`, user the vault's id.
+"""The master key in the operating system's keyring: service `bunkerctl`, one entry a vault.
 
 The backend is one class, chosen at `init`, recorded in the vault's header and imported by
-name: no discovery, which is slow and can end at a backend that stores nothing.
+name: no discovery, which is slow and can end at a backend that stores nothing. All of it,
+imports too, happens in a process of its own that is killed when it takes too long.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import sys
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 
 from bunkerctl.errors import KeyUnavailable
+from bunkerctl.keys import aside, sessionbus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+    from collections.abc import Callable, Iterator
 
     from keyring.backend import KeyringBackend
 
+    from bunkerctl.keys import Session
+
 SERVICE = "bunkerctl"
 SECRET_SERVICE = "keyring.backends.SecretService.Keyring"
-ALLOWED = (
-    "keyring.backends.macOS.Keyring",
-    SECRET_SERVICE,
-    "keyring.backends.libsecret.Keyring",
-    "keyring.backends.kwallet.DBusKeyring",
-)
+KWALLET = "keyring.backends.kwallet.DBusKeyring"
+MACOS = "keyring.backends.macOS.Keyring"
+ALLOWED = (MACOS, SECRET_SERVICE, KWALLET)
 """The backends that keep a secret: best first. Never null, fail, chainer or keyrings.alt."""
 
-UNATTENDED_SECONDS = 5
-ATTENDED_SECONDS = 120
-_WAYS_OUT = "log in to the desktop that holds the keyring, or pass --key-file FILE"
+_HERE = (MACOS,) if sys.platform == "darwin" else (SECRET_SERVICE, KWALLET)
+
+UNATTENDED_SECONDS = 5.0
+ATTENDED_SECONDS = 120.0
+_OWN_ROUTE = (
+    "give an unattended job its own route: `bunkerctl key enroll file FILE` at the desktop, "
+    "once, then --key-file FILE in the job"
+)
+_LOG_IN = f"log in to the desktop that holds the keyring, or pass --key-file FILE; {_OWN_ROUTE}"
 
 
-def choose_backend() -> str:
-    """Return the class of the first backend that works here.
+def choose_backend(session: Session) -> str:
+    """Return the class of the first backend that works here, or the one that the user has set.
 
     Raises:
-        KeyUnavailable: none does, or PYTHON_KEYRING_BACKEND names one that is not allowed.
+        KeyUnavailable: none does, or the user's setting names one that is not allowed.
     """
-    with _watched(UNATTENDED_SECONDS):
-        wanted = os.environ.get("PYTHON_KEYRING_BACKEND")
-        if wanted:
-            _check_allowed(wanted)
-            _load(wanted)
-            return wanted
-        for name in ALLOWED:
-            try:
-                _load(name)
-            except KeyUnavailable:
-                continue
-            return name
-    raise KeyUnavailable(
-        "no keyring works here",
-        reason="no_backend",
-        hint="run this in a desktop session, or pass --key-file FILE",
-    )
+    return _asked(session, lambda _: _chosen()) or ""
 
 
-def get(backend: str, vault_id: str, *, attended: bool) -> bytes:
-    """Return the entry of a vault.
+def viability(session: Session) -> dict[str, str | None]:
+    """Return for each allowed backend why it does not work here, None if it does."""
+    found: dict[str, str | None] = {}
+    for name in ALLOWED:
+        try:
+            _asked(session, partial(_tried, name))
+            found[name] = None
+        except KeyUnavailable as error:
+            found[name] = error.message
+    return found
+
+
+def get(backend: str, entry: str, session: Session) -> bytes:
+    """Return an entry.
 
     Raises:
         KeyUnavailable: locked, absent, silent, or without the entry.
     """
-    with _watched(ATTENDED_SECONDS if attended else UNATTENDED_SECONDS):
-        keyring = _open(backend, attended)
+
+    def work(asking: Callable[[], None]) -> str | None:
         try:
-            secret = keyring.get_password(SERVICE, vault_id)
-        except UnicodeDecodeError:  # it carries the secret: not to be chained
-            secret = ""
+            with _opened(backend, session, asking) as keyring:
+                return keyring.get_password(SERVICE, entry)
+        except UnicodeDecodeError:
+            return ""
+
+    secret = _asked(session, work)
     if secret is None:
         raise KeyUnavailable(
             "the keyring has no entry for this vault",
             reason="entry_missing",
-            hint="was the vault made by another user? pass --key-file FILE if you have its key",
+            hint="with a recovery code: `bunkerctl key restore`; with a copy of the key: "
+            "--key-file FILE; was the vault made by another user?",
         )
     return secret.encode()
 
 
-def put(backend: str, vault_id: str, secret: bytes, *, attended: bool) -> None:
-    """Store the entry of a vault, and read it back.
+def put(backend: str, entry: str, secret: bytes, session: Session) -> None:
+    """Store an entry, and read it back.
 
     Raises:
         KeyUnavailable: it could not be stored, or what comes back is something else.
     """
     text = secret.decode().strip()
-    with _watched(ATTENDED_SECONDS if attended else UNATTENDED_SECONDS):
-        keyring = _open(backend, attended)
-        keyring.set_password(SERVICE, vault_id, text)
-        returned = keyring.get_password(SERVICE, vault_id)
-    if returned != text:
+
+    def work(asking: Callable[[], None]) -> str | None:
+        with _opened(backend, session, asking) as keyring:
+            keyring.set_password(SERVICE, entry, text)
+            return keyring.get_password(SERVICE, entry)
+
+    if _asked(session, work) != text:
         raise KeyUnavailable(
             "the keyring did not keep the key: it was read back and differs",
-            reason="entry_missing",
+            reason="not_kept",
             hint="pass --key-file FILE",
         )
 
 
-def remove(backend: str, vault_id: str) -> None:
-    """Remove the entry of a vault that could not be made."""
-    with _watched(UNATTENDED_SECONDS):
-        _load(backend).delete_password(SERVICE, vault_id)
+def remove(backend: str, entry: str, session: Session) -> None:
+    """Remove an entry, if it is there."""
+
+    def work(asking: Callable[[], None]) -> None:
+        from keyring.errors import PasswordDeleteError
+
+        with _opened(backend, session, asking) as keyring:
+            try:
+                keyring.delete_password(SERVICE, entry)
+            except PasswordDeleteError:  # also what it raises for one that is not there
+                if keyring.get_password(SERVICE, entry) is not None:
+                    raise
+
+    _asked(session, work)
 
 
-def _check_allowed(backend: str) -> None:
-    if backend not in ALLOWED:
+def locked(backend: str, session: Session) -> bool:
+    """Ask whether the keyring is locked, without anything that could open a dialog.
+
+    Raises:
+        KeyUnavailable: it cannot be asked.
+    """
+    return bool(_asked(session, lambda _: "locked" if _is_locked(_wanted(backend)) else ""))
+
+
+def _asked(session: Session, work: Callable[[Callable[[], None]], str | None]) -> str | None:
+    seconds = session.seconds or (ATTENDED_SECONDS if session.attended else UNATTENDED_SECONDS)
+    try:
+        return aside.run(work, session.environment, seconds, lambda: session.tell(_where(session)))
+    except aside.Silent:
         raise KeyUnavailable(
-            f"the keyring backend {backend} is not one that keeps a secret",
+            f"the keyring did not answer within {seconds:g} seconds",
+            reason="timeout",
+            hint=f"--keyring-timeout waits longer; {_LOG_IN}",
+        ) from None
+    except KeyUnavailable as error:
+        error.hint = error.hint or _LOG_IN
+        raise
+
+
+def _where(session: Session) -> str:
+    display = session.environment.get("WAYLAND_DISPLAY") or session.environment.get("DISPLAY")
+    place = f"the desktop ({display})" if display else "the desktop that this session belongs to"
+    return (
+        f"the keyring is locked: its dialog may be open on {place}, behind another window; "
+        "Ctrl-C gives up"
+    )
+
+
+# What follows runs in the process of its own.
+
+
+def _chosen() -> str:
+    if _setting() is not None:
+        return _tried(_wanted(""))
+    problems = []
+    for name in _HERE:
+        try:
+            return _tried(name)
+        except KeyUnavailable as error:
+            problems.append(error.message)
+    raise KeyUnavailable(
+        f"no keyring can be used here: {'; '.join(problems)}",
+        reason="no_backend",
+        hint="run this in a desktop session, or pass --key-file FILE",
+    )
+
+
+def _tried(name: str, _asking: object = None) -> str:
+    _is_locked(name)
+    _load(name)
+    return name
+
+
+def _setting() -> tuple[str, str] | None:
+    """Return the backend that the user has set for all programs, and where; None if none."""
+    named = os.environ.get("PYTHON_KEYRING_BACKEND")
+    if named:
+        return named, "PYTHON_KEYRING_BACKEND"
+    from keyring.util import platform_
+
+    path = os.path.join(platform_.config_root(), "keyringrc.cfg")
+    if not os.path.exists(path):
+        return None
+    import configparser
+
+    rc = configparser.RawConfigParser()
+    try:
+        rc.read(path)
+        return rc.get("backend", "default-keyring").strip(), path
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return None
+
+
+def _wanted(recorded: str) -> str:
+    """Return the backend to take: the user's setting if there is one, else the recorded one.
+
+    Raises:
+        KeyUnavailable: it is not one that keeps a secret.
+    """
+    setting = _setting()
+    name, said_by = setting or (recorded, "the vault's header")
+    if name not in ALLOWED:
+        raise KeyUnavailable(
+            f"{said_by} names the keyring backend {name}, which is not one that keeps a secret",
             reason="backend_refused",
             hint=f"allowed are {', '.join(ALLOWED)}; or pass --key-file FILE",
         )
-
-
-def _load(backend: str) -> KeyringBackend:
-    _check_allowed(backend)
-    module, _, name = backend.rpartition(".")
-    try:
-        kind: type[KeyringBackend] = getattr(import_module(module), name)
-        kind.priority  # noqa: B018 - the question itself raises where the backend cannot work
-        return kind()
-    except (ImportError, AttributeError, RuntimeError, OSError) as error:
-        raise KeyUnavailable(
-            f"the keyring backend {backend} does not work here",
-            reason="no_backend",
-            hint=_WAYS_OUT,
-        ) from error
-
-
-def _open(backend: str, attended: bool) -> KeyringBackend:
-    keyring = _load(backend)
-    if backend == SECRET_SERVICE and not attended:
-        _refuse_if_locked()
-    return keyring
-
-
-def _refuse_if_locked() -> None:
-    """Ask the service before anything can open a dialog that nobody would answer."""
-    import secretstorage
-
-    bus = secretstorage.dbus_init()
-    try:
-        locked = secretstorage.Collection(
-            bus, "/org/freedesktop/secrets/aliases/default"
-        ).is_locked()
-    except secretstorage.exceptions.ItemNotFoundException:
-        raise KeyUnavailable(
-            "the keyring has no default collection",
-            reason="no_backend",
-            hint="log in to the desktop once, or pass --key-file FILE",
-        ) from None
-    finally:
-        bus.close()
-    if locked:
-        raise KeyUnavailable("the keyring is locked", reason="locked", hint=_WAYS_OUT)
-
-
-def _foreign_errors() -> tuple[type[Exception], ...]:
-    """What a keyring call can end with; looked up only when something was raised."""
-    from keyring.errors import KeyringError
-
-    found: list[type[Exception]] = [KeyringError, RuntimeError, ImportError, EOFError, OSError]
-    try:
-        from jeepney.wrappers import DBusErrorResponse
-        from secretstorage.exceptions import SecretStorageException
-    except ImportError:  # not on macOS
-        return tuple(found)
-    return (*found, DBusErrorResponse, SecretStorageException)
+    return name
 
 
 @contextmanager
-def _watched(seconds: int) -> Iterator[None]:
-    """Give up after `seconds`, and turn what keyrings raise into our error.
+def _opened(backend: str, session: Session, asking: Callable[[], None]) -> Iterator[KeyringBackend]:
+    """Run a block with a backend that may be asked: unlocked, or with a person to unlock it."""
+    name = _wanted(backend)
+    if _is_locked(name):
+        if not session.attended:
+            raise KeyUnavailable("the keyring is locked", reason="locked", hint=_LOG_IN)
+        asking()
+    keyring = _load(name)
+    from keyring.errors import KeyringLocked
 
-    A timer signal, because a D-Bus service that never answers blocks in a system call.
-    """
-
-    def give_up(_signum: int, _frame: FrameType | None) -> None:
-        raise KeyUnavailable(
-            f"the keyring did not answer within {seconds} seconds",
-            reason="timeout",
-            hint=_WAYS_OUT,
-        )
-
-    previous = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield
-    except _foreign_errors() as error:
-        locked = type(error).__name__ == "KeyringLocked"
+        yield keyring
+    except KeyringLocked:
         raise KeyUnavailable(
-            "the keyring is locked" if locked else f"the keyring failed ({type(error).__name__})",
-            reason="locked" if locked else "no_backend",
-            hint=_WAYS_OUT,
-        ) from error
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+            "the keyring is locked, and stayed so", reason="locked", hint=_LOG_IN
+        ) from None
+
+
+def _is_locked(name: str) -> bool:
+    """Raise KeyUnavailable if nobody answers; backends that are not on D-Bus cannot be asked."""
+    try:
+        if name == SECRET_SERVICE:
+            return sessionbus.secret_service_is_locked()
+        return name == KWALLET and sessionbus.kwallet_is_locked()
+    except KeyUnavailable as error:
+        raise _unfit(name, error.message) from error
+
+
+def _load(name: str) -> KeyringBackend:
+    module, _, kind = name.rpartition(".")
+    try:
+        backend: type[KeyringBackend] = getattr(import_module(module), kind)
+        if name != SECRET_SERVICE:  # that one has answered already
+            backend.priority  # noqa: B018 - it raises where the backend cannot work
+        return backend()
+    except ImportError as error:
+        raise _unfit(name, f"the package {error.name} is not installed") from error
+    except RuntimeError as error:
+        raise _unfit(name, str(error)) from error
+
+
+def _unfit(name: str, why: str) -> KeyUnavailable:
+    return KeyUnavailable(f"the keyring backend {name} cannot be used: {why}", reason="no_backend")

@@ -78,6 +78,20 @@ def by_seq(db: Database, seq: int) -> str | None:
     return None if row is None else str(row[0])
 
 
+def newest_is(db: Database, action: str, key_id: str) -> bool:
+    """Tell whether the newest event is of that action, done, about that master key."""
+    row = db.row(
+        "SELECT event ->> '$.action', event ->> '$.key_id', event ->> '$.outcome' "
+        "FROM audit ORDER BY seq DESC LIMIT 1"
+    )
+    return row == (action, key_id, "ok")
+
+
+def newest_at(db: Database) -> int:
+    """Return the time of the newest event."""
+    return int(db.one("SELECT at FROM audit ORDER BY seq DESC LIMIT 1")[0])
+
+
 def leaves(db: Database, after: int, limit: int) -> list[Leaf]:
     """Return up to `limit` (seq, event, hash, at, token) from behind `after`, to be verified."""
     rows: list[Any] = db.rows(

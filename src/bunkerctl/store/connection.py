@@ -39,6 +39,11 @@ _REFUSED = (
 )
 
 
+def version() -> str:
+    """Return the version of the engine."""
+    return f"SQLite {sqlcipher3.sqlite_version}"
+
+
 class Database:
     """An open, keyed and configured database.
 
@@ -173,6 +178,34 @@ class Database:
                 if row[0] == 0:
                     return True
         return False
+
+    def rekey(self, key: bytes) -> None:
+        """Encrypt every page anew under a raw 256-bit key, in one transaction.
+
+        After a failure close the database, and see which key opens it.
+
+        Raises:
+            InputOutput: the disk is full, or refuses.
+        """
+        self.run(f"PRAGMA rekey = \"x'{key.hex()}'\"")
+
+    def problems(self) -> list[str]:
+        """Return what two checks find wrong, each of which misses what the other finds.
+
+        `cipher_integrity_check` tells altered pages and what is appended to the file, and takes
+        a file cut at a page's end for whole; `integrity_check` tells that one.
+        """
+        found = [str(row[0]) for row in self.rows("PRAGMA cipher_integrity_check")]
+        try:
+            found += [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)")]
+        except IntegrityFailure as error:  # a page that it needs to go on
+            found.append(error.message)
+        return [problem for problem in found if problem != "ok"]
+
+    def excess(self) -> tuple[int, int]:
+        """Return the number of the last page, and how many bytes the file has behind it."""
+        pages, size = int(self.one("PRAGMA page_count")[0]), int(self.one("PRAGMA page_size")[0])
+        return pages, max(0, os.path.getsize(self.path) - pages * size)
 
     def close(self) -> None:
         self._connection.close()

@@ -1,0 +1,40 @@
+"""`doctor`."""
+
+from __future__ import annotations
+
+from bunkerctl import diagnosis
+from bunkerctl.cli import answers, keysource
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import command
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@command("doctor")
+def doctor(call: Call) -> None:
+    """Examine the machine and the vault, and say what to do about each finding.
+
+    Engine, place, permissions, disk, delivery of the key, clock, database (every page), audit
+    trail, erasures and the last sweep. `level` is ok, note, warning or error. Exit 0 if nothing
+    is broken, warnings or not; else the code of the gravest finding.
+
+    Answer: check, level, message, hint, code, exit_code.
+
+    Examples:
+      bunkerctl doctor
+      bunkerctl doctor --json | jq '.[] | select(.level != "ok")'
+    """
+    found: list[diagnosis.Finding] = []
+
+    def shown() -> Iterator[answers.Answer]:
+        for finding in diagnosis.examine(
+            call.directory(), keysource.given(call), call.surroundings(), call.overdue_before()
+        ):
+            found.append(finding)
+            yield answers.finding(finding)
+
+    call.show_list(shown(), answers.FINDING, brief=answers.FINDING_BRIEF, at_once=True)
+    if problem := diagnosis.gravest(found):
+        raise problem

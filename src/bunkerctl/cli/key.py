@@ -1,0 +1,156 @@
+"""`key status`, `key test`, `key enroll` and `key rotate`."""
+
+from __future__ import annotations
+
+import os
+
+from bunkerctl import custody, enrolment, errors, rotation
+from bunkerctl.cli import answers, codes, keysource
+from bunkerctl.cli.call import Call
+from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.keys import Route
+
+
+@command("key status")
+def status(call: Call) -> None:
+    """Show where the key comes from, and whether it is this vault's; never the key.
+
+    Nothing is opened and no dialog appears: a keyring that is locked is told to be locked.
+    `copies` are the other places that `key enroll` has put it, `rotating` says that a rotation
+    was cut off: the next command finishes it or takes it back.
+
+    Answer: vault, vault_id, key_source, place, locked, available, problem, key_id, found_key_id,
+    match, recovery_at, copies, rotating.
+
+    Examples:
+      bunkerctl key status
+      bunkerctl key status --json | jq .match
+    """
+    found = custody.look(call.directory(), keysource.given(call), call.session())
+    call.show(answers.custody(call.directory(), found))
+    if found.problem is not None:
+        call.note(found.problem.message)
+
+
+@command("key test")
+def test(call: Call) -> None:
+    """Try what a job of cron would see: open the vault with nobody there to ask.
+
+    The job has HOME, LOGNAME, SHELL and PATH, as cron gives them, the options of this line, and
+    what variables of bunkerctl's own are set; those are named, for the crontab needs them too.
+    It fails as the job would, with its exit code.
+
+    Answer: vault, vault_id, key_source, place, key_id, variables.
+
+    Examples:
+      bunkerctl key test
+      bunkerctl key test --key-file ~/.config/bunkerctl/sweep.key
+    """
+    job = call.as_job()
+    try:
+        opened = job.opened()
+        call.show(answers.tested(opened, job.variables()))
+    finally:
+        job.close()
+    if job.variables():
+        call.note(f"set in this shell, and to be set for the job: {', '.join(job.variables())}")
+
+
+@command(
+    "key enroll",
+    option("--default", None, "take the key from there from now on, if nothing else is said"),
+    argument("kind", "KIND", "file, keyring or systemd-credential"),
+    argument(
+        "path", "PATH", "the file, or the credential's (/etc/credstore.encrypted/...)", "optional"
+    ),
+)
+def enroll(call: Call, default: bool, kind: str, path: str | None) -> None:
+    """Put the key in one more place, so that a job has a route of its own.
+
+    `file PATH` makes a key file (0600); `keyring` puts it into the keyring of this login;
+    `systemd-credential` encrypts it for this machine, for LoadCredentialEncrypted= in a unit.
+    The vault remembers the place, and `key rotate` renews the key there; a credential is to be
+    enrolled anew. A place that has another key is left as it is: exit 5.
+
+    Answer: vault, vault_id, key_id, key_source, place, default, changed.
+
+    Examples:
+      bunkerctl key enroll file ~/.config/bunkerctl/sweep.key
+      bunkerctl key enroll keyring --default
+      bunkerctl --vault /srv/people key enroll systemd-credential
+    """
+    route = _place(call, kind, path)
+    if default and route is not None and route.source == "credential":
+        raise errors.Usage("a credential is for one unit: it cannot be the vault's own source")
+    opened = call.opened(alone=True)
+    if route is None:
+        from bunkerctl.keys import oskeyring
+
+        route = Route(source="keyring", place=oskeyring.choose_backend(call.session()))
+    done = enrolment.enroll(opened, route, call.session(), default=default)
+    call.changed = done.changed
+    call.show(answers.enrolled(opened.vault, done))
+
+
+@command(
+    "key rotate",
+    option("--recovery-file", "FILE", "write the new recovery code there (0600)"),
+    option("--no-recovery", None, "make no recovery code"),
+    option("--skip-unreachable", None, "let a place that cannot be reached keep the old key"),
+)
+def rotate(
+    call: Call, recovery_file: str | None, no_recovery: bool, skip_unreachable: bool
+) -> None:
+    """Give the vault a new key, and encrypt the whole database anew.
+
+    Every place that the vault knows of gets the new key; other commands wait meanwhile. It can be
+    killed at any moment: the next command finishes it, or takes it back. Older copies of the
+    vault's files then open with no key that is kept here; a copy of the old key elsewhere, or the
+    former recovery code, still opens them: destroy those. The recovery code is a new one.
+
+    Answer: vault, vault_id, key_id, old_key_id, renewed, stale, recovery_at, recovery_file,
+    changed.
+
+    Examples:
+      bunkerctl key rotate
+      bunkerctl key rotate --recovery-file /media/safe/people.code
+    """
+    opened = call.opened(alone=True)
+    surroundings = call.surroundings()
+    with rotation.planned(opened, surroundings, skip_unreachable=skip_unreachable) as plan:
+        code = codes.offered(call, recovery_file, no_recovery)
+        done = rotation.carry_out(plan, code, recovery_file, surroundings)
+    call.changed = True
+    call.show(answers.rotated(opened.vault.directory, plan, done, recovery_file))
+    _tell_of_old_copies(call, plan, done, code, no_recovery)
+
+
+def _tell_of_old_copies(
+    call: Call, plan: rotation.Plan, done: rotation.Rotated, code: str | None, no_recovery: bool
+) -> None:
+    call.note(
+        "older copies of the vault's files open with no key that is kept here; destroy the former "
+        "recovery code and other copies of the old key, which still open them"
+    )
+    for place in (*plan.stale, *done.left):
+        call.note(f"not renewed: {place.words()}; enroll it anew")
+    for place in plan.gone:
+        call.note(f"no longer there, and forgotten: {place.words()}")
+    if code is None and not no_recovery:
+        call.note(codes.NONE)
+
+
+def _place(call: Call, kind: str, path: str | None) -> Route | None:
+    """Return the place to enroll; None for the keyring, which is asked later."""
+    if kind == "keyring" and path is None:
+        return None
+    if kind == "file" and path is not None:
+        return Route(source="file", place=os.path.abspath(path))
+    if kind == "systemd-credential":
+        from bunkerctl.keys import credential
+
+        return Route(source="credential", place=os.path.abspath(path or credential.STORE))
+    raise errors.Usage(
+        "enroll takes `file PATH`, `keyring` or `systemd-credential [PATH]`",
+        hint="bunkerctl key enroll --help",
+    )

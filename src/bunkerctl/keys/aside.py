@@ -1,0 +1,122 @@
+"""A process of its own for what cannot be bounded otherwise: it can be killed.
+
+A keyring may open a dialog that nobody answers, block in C where no signal of ours is heard,
+read the terminal, or crash. None of that reaches the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+
+from bunkerctl.errors import KeyUnavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_BYTES = 4096
+_MAY_ASK = b"?"
+
+
+class Silent(Exception):
+    """There was no answer in time."""
+
+
+def run(
+    work: Callable[[Callable[[], None]], str | None],
+    environment: Mapping[str, str],
+    seconds: float,
+    asking: Callable[[], None],
+) -> str | None:
+    """Return what `work` returns, from a forked process that has its own copy of everything.
+
+    `work` gets a function to call before it does something that may ask a person; if that
+    takes a second, `asking` is called here.
+
+    Raises:
+        KeyUnavailable: as `work` raised it, or "failed" for any other exception.
+        Silent: it took more than `seconds`, and was killed.
+    """
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _serve(work, theirs, environment)
+    os.close(theirs)
+    try:
+        said = _heard(ours, time.monotonic() + seconds, asking)
+    finally:
+        os.close(ours)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return _answer(said)
+
+
+def _heard(descriptor: int, end: float, asking: Callable[[], None]) -> bytes:
+    said = b""
+    told = False
+    while len(said) <= MAX_BYTES:
+        may_tell = said.startswith(_MAY_ASK) and not told
+        left = max(0.0, end - time.monotonic())
+        if not select.select([descriptor], [], [], min(left, 1.0) if may_tell else left)[0]:
+            if time.monotonic() >= end:
+                raise Silent
+            if may_tell:
+                asking()
+                told = True
+            continue
+        chunk = os.read(descriptor, MAX_BYTES)
+        if not chunk:
+            break
+        said += chunk
+    return said.removeprefix(_MAY_ASK)
+
+
+def _answer(said: bytes) -> str | None:
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        raise _failed("it ended without an answer") from None
+    if "failed" in answer:
+        raise _failed(answer["failed"])
+    if "reason" in answer:
+        raise KeyUnavailable(answer["message"], reason=answer["reason"], hint=answer["hint"])
+    secret: str | None = answer["secret"]
+    return secret
+
+
+def _failed(how: str) -> KeyUnavailable:
+    return KeyUnavailable(f"the keyring failed ({how})", reason="no_backend")
+
+
+def _serve(
+    work: Callable[[Callable[[], None]], str | None],
+    descriptor: int,
+    environment: Mapping[str, str],
+) -> None:
+    """Do the work in the new process, which ends here."""
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
+        given = dict(environment)  # it may be os.environ itself
+        os.environ.clear()
+        os.environ.update(given)
+        answer: dict[str, str | None] = {"secret": work(lambda: _write(descriptor, _MAY_ASK))}
+    except KeyUnavailable as error:
+        answer = {"message": error.message, "reason": error.reason, "hint": error.hint}
+    except BaseException as error:  # a panic of foreign code too
+        answer = {"failed": type(error).__name__}  # its text could hold the secret
+    try:
+        _write(descriptor, json.dumps(answer).encode())
+    finally:
+        os._exit(0)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    os.write(descriptor, content)

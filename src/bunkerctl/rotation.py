@@ -1,0 +1,312 @@
+"""Rotation: a new master key, and the whole database encrypted anew under it.
+
+Older copies of the files then open with no key that is kept. The order never leaves a vault
+without one, whenever the process is killed:
+
+    1. the new key waits beside the old one at each place, read back; its recovery code is made
+    2. vault.json says that a succession has begun
+    3. PRAGMA rekey, one transaction; checkpoint, sync; opened anew and checked
+    4. vault.json: the new key is the vault's
+    5. the new key takes the old one's place, everywhere
+    6. the event; vault.json: the succession is over
+
+Whoever opens a vault in which one has begun tries both keys. Before step 3 is committed the old
+one opens it, and all is taken back; after that the new one does, and all is finished.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager
+
+from bunkerctl import crypto, errors, files, keys, recovery
+from bunkerctl import vault as vaults
+from bunkerctl.directory import DATABASE, Succession, neighbours, read_header, write_header
+from bunkerctl.keys import Route
+from bunkerctl.model import Value
+from bunkerctl.store import audit
+from bunkerctl.store.connection import Database
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bunkerctl.directory import Header
+    from bunkerctl.keys import Session
+    from bunkerctl.vault import Opened, Surroundings
+
+ACTION = "key.rotate"
+_SPARE_BYTES = 1 << 20
+
+
+class Plan(Value):
+    """A rotation that may begin: the key `new` waits at each of `places`.
+
+    `stale` are places that the vault knows of and that keep the old key; `gone` had none.
+    """
+
+    opened: Opened
+    new: bytes
+    places: tuple[Route, ...]
+    stale: tuple[Route, ...]
+    gone: tuple[Route, ...]
+
+
+class Rotated(Value):
+    """`left` are the places that the new key waits at: it takes its place at the next use."""
+
+    header: Header
+    old_key_id: str
+    left: tuple[Route, ...]
+
+
+@contextmanager
+def planned(
+    opened: Opened, surroundings: Surroundings, *, skip_unreachable: bool
+) -> Iterator[Plan]:
+    """Let a new key wait at every place of the old one, for a block that may begin the rotation.
+
+    `opened` is alone in its vault. If the block does not begin it, no new key stays behind.
+
+    Raises:
+        Usage: the key came from a source that cannot take a new one.
+        Conflict: another vault has its key at one of the places.
+        KeyUnavailable: a place cannot be read or written.
+        IntegrityFailure: the database is damaged.
+        InputOutput: there is not enough room.
+    """
+    vault, session = opened.vault, surroundings.session
+    plan = _plan(opened, session, skip_unreachable)
+    _check_shared(vault.directory, plan.places)
+    _check_room(vault.path(DATABASE))
+    if vault.db.problems():
+        raise errors.IntegrityFailure(
+            "the database is damaged, so its key is not rotated",
+            hint="`bunkerctl doctor` says more",
+        )
+    try:
+        for place in plan.places:
+            keys.store(place, vault.header.vault_id, plan.new, session, waiting=True)
+        yield plan
+    except BaseException:
+        if read_header(vault.directory).succession is None:
+            _drop(plan.places, vault.header.vault_id, session)
+        raise
+
+
+def carry_out(
+    plan: Plan, code: str | None, recovery_file: str | None, surroundings: Surroundings
+) -> Rotated:
+    """Rotate as planned, and close the vault. `code` recovers the new key; it goes into a file too.
+
+    Raises:
+        InputOutput: the disk refused, and the old key is still the vault's.
+        IntegrityFailure: the new key is the vault's, and the database does not read back whole.
+    """
+    vault, old = plan.opened.vault, plan.opened.vault.header
+    made = recovery.wrapped(code, old.vault_id, plan.new, vault.now()) if code else None
+    begun = old.with_(
+        copies=tuple(copy for copy in old.copies if copy not in plan.gone),
+        succession=Succession(key_id=keys.id_of(plan.new, old.vault_id), recovery=made),
+    )
+    if code and recovery_file:
+        recovery.write_file(recovery_file, code, old.vault_id, vault.now())
+    with vault.exclusive():
+        try:
+            write_header(vault.directory, begun)
+            vault.db.rekey(_database_key(begun, plan.new))
+        except errors.BunkerError:
+            vault.db.close()
+            settle(vault.directory, begun, plan.opened.master, plan.opened.route, surroundings)
+            if recovery_file and read_header(vault.directory).key_id == old.key_id:
+                os.unlink(recovery_file)
+            raise
+        vault.db.close()
+        header, left, problems = _complete(
+            vault.directory, begun, plan.new, plan.places, surroundings
+        )
+    if problems:
+        raise errors.IntegrityFailure(
+            "the key is rotated, but the database does not read back whole",
+            hint="`bunkerctl doctor` says more; the new key is in its place",
+        )
+    return Rotated(header=header, old_key_id=old.key_id, left=left)
+
+
+def settle(
+    directory: str, header: Header, key: bytes, route: Route | None, surroundings: Surroundings
+) -> None:
+    """Finish a rotation that has begun, or take it back if the old key still opens the vault.
+
+    The caller is alone in the vault; `key` is the one it has, from `route` if from a place.
+
+    Raises:
+        KeyUnavailable: the key that opens it cannot be had here.
+        WrongKey: `key` is neither the old one nor the new one.
+    """
+    if header.succession is None:
+        return
+    places = _writable([route, *header.places()] if route else header.places())
+    for found in _candidates(header, key, places, surroundings.session):
+        if not _opens(directory, header, found):
+            continue
+        places = [  # another keyring may not be reachable
+            place for place in places if place.source == "file" or place == route
+        ]
+        if keys.id_of(found, header.vault_id) == header.succession.key_id:
+            _complete(directory, header, found, places, surroundings, check=False)
+        else:
+            _take_back(directory, header, found, places, surroundings)
+        return
+    raise errors.KeyUnavailable(
+        "a rotation of the key was cut off, and neither key here opens the database",
+        reason="rotation",
+        hint="run any command where the key is kept ("
+        + ", ".join(place.words() for place in header.places())
+        + "), or restore with the other recovery code",
+    )
+
+
+def _plan(opened: Opened, session: Session, skip_unreachable: bool) -> Plan:
+    """Look at every place that the vault knows of, and at the one that this call names."""
+    header, route = opened.vault.header, opened.route
+    if route.source not in keys.WRITABLE:
+        raise errors.Usage(
+            "the key came from a source that cannot take a new one",
+            hint="give it a file: `bunkerctl key enroll file FILE`, then rotate with "
+            "--key-file FILE",
+        )
+    places, stale, gone = [route], [], []
+    for place in header.places():
+        if place in places:
+            continue
+        if place.source not in keys.WRITABLE:
+            stale.append(place)
+            continue
+        try:
+            keys.current(place, header.vault_id, header.key_id, session)
+            places.append(place)
+        except (errors.KeyUnavailable, errors.WrongKey) as error:
+            if getattr(error, "reason", None) in keys.GONE and place in header.copies:
+                gone.append(place)
+            elif skip_unreachable:
+                stale.append(place)
+            else:
+                error.hint = "--skip-unreachable rotates without it: it then keeps the old key"
+                raise
+    return Plan(
+        opened=opened,
+        new=crypto.new_master_key(),
+        places=tuple(places),
+        stale=tuple(stale),
+        gone=tuple(gone),
+    )
+
+
+def _check_shared(directory: str, places: Iterable[Route]) -> None:
+    """Refuse to replace a key file that a vault beside this one names as its own."""
+    for place in places:
+        for other in neighbours(directory, place):
+            raise errors.Conflict(
+                f"the vault at {other} has its key in the same file, and would not open any more",
+                hint="give that one a file of its own first: `bunkerctl --vault DIR key enroll "
+                "file FILE --default`",
+            )
+
+
+def _check_room(path: str) -> None:
+    """The WAL takes every page once before the checkpoint moves it."""
+    system = os.statvfs(path)
+    free, needed = system.f_bavail * system.f_frsize, os.path.getsize(path) * 11 // 10
+    if free < needed + _SPARE_BYTES:
+        raise errors.InputOutput(
+            f"a rotation writes the database anew: {needed >> 20} MB are needed, "
+            f"{free >> 20} MB are free",
+            hint="nothing was changed: make room, and try again",
+        )
+
+
+def _complete(
+    directory: str,
+    begun: Header,
+    new: bytes,
+    places: Iterable[Route],
+    surroundings: Surroundings,
+    *,
+    check: bool = True,
+) -> tuple[Header, tuple[Route, ...], list[str]]:
+    """Do what follows the rekey; return the header, the places left, and the problems found."""
+    if begun.succession is None:
+        raise errors.Internal("no succession to complete")
+    header = begun.with_(key_id=begun.succession.key_id, recovery=begun.succession.recovery)
+    vault = vaults.open_vault(directory, header, new, surroundings)
+    try:
+        vault.db.truncate_wal(surroundings.lock_wait)
+        for path in (vault.db.path, vault.db.path + "-wal"):
+            files.sync(path)
+        files.sync_directory(directory)
+        problems = vault.db.problems() if check else []
+        write_header(directory, header)
+        left = keys.promote(places, header.vault_id, new, surroundings.session)
+        with vault.transaction() as tx:
+            if not audit.newest_is(vault.db, ACTION, header.key_id):  # a kill may have come here
+                tx.event(ACTION, key_id=header.key_id)
+        done = header.with_(succession=None)
+        write_header(directory, done)
+    finally:
+        vault.close()
+    return done, left, problems
+
+
+def _take_back(
+    directory: str, begun: Header, old: bytes, places: Iterable[Route], surroundings: Surroundings
+) -> None:
+    header = begun.with_(succession=None)
+    vault = vaults.open_vault(directory, header, old, surroundings)
+    try:
+        _drop(places, header.vault_id, surroundings.session)
+        with vault.transaction() as tx:
+            tx.event(ACTION, outcome="failed", key_id=header.key_id)
+        write_header(directory, header)
+    finally:
+        vault.close()
+
+
+def _candidates(
+    header: Header, mine: bytes, places: Iterable[Route], session: Session
+) -> Iterator[bytes]:
+    """Yield the keys that may open the database: the one at hand first."""
+    known = [header.key_id, header.succession.key_id if header.succession else ""]
+    if keys.id_of(mine, header.vault_id) not in known:
+        raise keys.wrong_key(mine, header.vault_id, header.key_id)
+    yield mine
+    for place in places:
+        key = keys.waiting(place, header.vault_id, session)
+        if key is not None and key != mine and keys.id_of(key, header.vault_id) in known:
+            yield key
+
+
+def _writable(routes: Iterable[Route]) -> list[Route]:
+    return [route for route in dict.fromkeys(routes) if route.source in keys.WRITABLE]
+
+
+def _opens(directory: str, header: Header, key: bytes) -> bool:
+    try:
+        path = os.path.join(directory, DATABASE)
+        Database(path, _database_key(header, key), 0.0).close()
+    except errors.IntegrityFailure:
+        return False
+    return True
+
+
+def _drop(places: Iterable[Route], vault_id: str, session: Session) -> None:
+    for place in places:
+        try:
+            keys.remove(place, vault_id, session, waiting=True)
+        except (errors.KeyUnavailable, errors.InputOutput):
+            continue  # a key that opens nothing; the next rotation replaces it
+
+
+def _database_key(header: Header, key: bytes) -> bytes:
+    return crypto.database_key(key, uuid.UUID(header.vault_id).bytes)
