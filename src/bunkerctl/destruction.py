@@ -91,6 +91,9 @@ def _remove(directory: str, header: Header, used: Route | None, session: Session
             remains.append(f"the key in {place.words()}: {problem}")
     if used is not None and used not in header.places():
         remains.append(f"the key in {used.words()}, which this call took it from")
+    for name in sorted(os.listdir(directory)):
+        if name.startswith(f".{HEADER}."):  # left by a kill in the middle of replacing it
+            _remove_file(os.path.join(directory, name))
     removed += [name for name in (*_FILES, HEADER) if _remove_file(os.path.join(directory, name))]
     try:
         files.sync_directory(directory)

@@ -257,6 +257,7 @@ def custody(vault: str, found: Custody) -> Answer:
         "vault_id": header.vault_id,
         "key_source": found.route.source,
         "place": found.route.place,
+        "backend": found.route.place if found.route.source == "keyring" else None,
         "locked": found.locked,
         "available": problem is None,
         "problem": problem and problem.reason,

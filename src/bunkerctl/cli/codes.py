@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from bunkerctl import errors, files, recovery
 from bunkerctl.keys import code
 
@@ -26,13 +28,15 @@ def offered(call: Call, path: str | None, none: bool) -> str | None:
     There it is shown, and its last group typed back; without a terminal there is none.
 
     Raises:
-        Usage: both options.
+        Usage: both options, or a file inside the vault.
         Conflict: the file is there.
         Declined: it was not typed back.
     """
     if path is not None and none:
         raise errors.Usage("--recovery-file and --no-recovery")
     if path is not None:
+        if os.path.dirname(os.path.realpath(path)) == os.path.realpath(call.directory()):
+            raise errors.Usage("the recovery file must lie outside the vault")
         files.check_writable(path, force=False, hint="name another file")
         return code.new()
     return None if none or not call.attended() else confirmed(call)

@@ -19,8 +19,8 @@ def status(call: Call) -> None:
     `copies` are the other places that `key enroll` has put it, `rotating` says that a rotation
     was cut off: the next command finishes it or takes it back.
 
-    Answer: vault, vault_id, key_source, place, locked, available, problem, key_id, found_key_id,
-    match, recovery_at, copies, rotating.
+    Answer: vault, vault_id, key_source, place, backend, locked, available, problem, key_id,
+    found_key_id, match, recovery_at, copies, rotating.
 
     Examples:
       bunkerctl key status

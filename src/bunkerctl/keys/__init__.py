@@ -166,14 +166,12 @@ def store(
         from bunkerctl.keys import file
 
         file.write(_path(route, waiting), text_of(key), like=route.place)
+        if fetch(route, vault_id, session, waiting=waiting) != key:
+            raise KeyUnavailable("the key was read back and differs", reason="not_kept")
     else:
         from bunkerctl.keys import oskeyring
 
         oskeyring.put(route.place, _entry(vault_id, waiting), text_of(key), session)
-    if fetch(route, vault_id, session, waiting=waiting) != key:
-        raise KeyUnavailable(
-            "the key was stored and read back, and differs", reason="not_kept", hint=None
-        )
 
 
 def promote(

@@ -42,16 +42,18 @@ def run(
         Silent: it took more than `seconds`, and was killed.
     """
     ours, theirs = os.pipe()
-    child = os.fork()
-    if child == 0:
-        _serve(work, theirs, environment)
-    os.close(theirs)
+    child = 0
     try:
+        child = os.fork()
+        if child == 0:
+            _serve(work, theirs, environment, seconds)
+        os.close(theirs)
         said = _heard(ours, time.monotonic() + seconds, asking)
     finally:
         os.close(ours)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
     return _answer(said)
 
 
@@ -96,11 +98,13 @@ def _serve(
     work: Callable[[Callable[[], None]], str | None],
     descriptor: int,
     environment: Mapping[str, str],
+    seconds: float,
 ) -> None:
     """Do the work in the new process, which ends here."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1)  # if nobody is left to kill it
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
