@@ -66,7 +66,13 @@ def _credential(call: Call) -> Route | None:
     if directory is None:
         return None
     path = os.path.join(directory, CREDENTIAL)
-    return Route(source="credential", place=path) if os.path.lexists(path) else None
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass  # it may be there: reading it says what is wrong
+    return Route(source="credential", place=path)
 
 
 def _configured(call: Call) -> Route | None:
