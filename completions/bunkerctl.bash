@@ -64,11 +64,11 @@ _bunkerctl() {
             'export') [[ $cur == -* ]] && words="--all --format --out --force" ;;
             'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
             'audit verify') [[ $cur == -* ]] && words="--against" ;;
-            'key enroll') [[ $cur == -* ]] && words="--default" ;;
+            'key enroll') [[ $cur == -* ]] && words="--default --replace" ;;
             'key rotate') [[ $cur == -* ]] && words="--recovery-file --no-recovery --skip-unreachable" ;;
             'key recovery create') [[ $cur == -* ]] && words="--recovery-file" ;;
             'key recovery verify') [[ $cur == -* ]] && words="--recovery-file" ;;
-            'key restore') [[ $cur == -* ]] && words="--recovery-file" ;;
+            'key restore') [[ $cur == -* ]] && words="--recovery-file --replace" ;;
             'destroy') [[ $cur == -* ]] && words="--confirm" ;;
         esac
         if [[ $cur == -* ]]; then words="$words --vault --config -o --output --json --key-file --key-command --key-fd --keyring-timeout --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version"; fi

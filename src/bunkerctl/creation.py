@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def create(
     directory: str,
-    key_file: str | None,
+    place: Route,
     surroundings: Surroundings,
     *,
     code: str | None = None,
@@ -51,7 +51,8 @@ def create(
         Busy: another process makes a vault there for longer than `lock_wait` seconds.
     """
     directory = os.path.abspath(directory)
-    if key_file and os.path.dirname(os.path.abspath(key_file)) == directory:
+    key_file = place.place if place.source == "file" else None
+    if key_file and os.path.dirname(key_file) == directory:
         raise errors.Usage("the key file must lie outside the vault", hint="another directory")
     check_free(directory)
     parent = os.path.dirname(directory)
@@ -60,15 +61,14 @@ def create(
     vault_id, now = str(uuid.uuid4()), int(surroundings.clock())
     with (
         _alone(parent, key_file, surroundings.lock_wait),
-        _stored_key(key_file, vault_id, surroundings.session, directory) as found,
+        _stored_key(place, vault_id, surroundings.session, directory) as master,
         _stored_code(recovery_file, code, vault_id, now, directory),
     ):
-        master, route = found
         header = Header(
             vault_id=vault_id,
             created_at=now,
             key_id=keys.id_of(master, vault_id),
-            key=route,
+            key=place,
             copies=(),
             recovery=recovery.wrapped(code, vault_id, master, now) if code else None,
             succession=None,
@@ -143,13 +143,11 @@ def _alone(parent: str, key_file: str | None, lock_wait: float) -> Iterator[None
 
 
 @contextmanager
-def _stored_key(
-    key_file: str | None, vault_id: str, session: Session, directory: str
-) -> Iterator[tuple[bytes, Route]]:
+def _stored_key(place: Route, vault_id: str, session: Session, directory: str) -> Iterator[bytes]:
     """Store a new key, read back; take it away again if its vault was not made."""
-    route, undo = _store(key_file, vault_id, session)
+    undo = _store(place, vault_id, session)
     try:
-        yield keys.fetch(route, vault_id, session), route
+        yield keys.fetch(place, vault_id, session)
     except BaseException:
         if not _is_there(directory, vault_id):
             undo()
@@ -183,19 +181,10 @@ def _is_there(directory: str, vault_id: str) -> bool:
         return True  # in doubt the key stays: without it a vault is lost
 
 
-def _store(
-    key_file: str | None, vault_id: str, session: Session
-) -> tuple[Route, Callable[[], None]]:
-    new = crypto.new_master_key()
-    if key_file is None:
-        from bunkerctl.keys import oskeyring
-
-        route = Route(source="keyring", place=oskeyring.choose_backend(session))
-        keys.store(route, vault_id, new, session)
-        return route, lambda: keys.remove(route, vault_id, session)
-    path = os.path.abspath(key_file)
-    route = Route(source="file", place=path)
-    if os.path.lexists(path):
-        return route, lambda: None
-    files.write(path, [keys.text_of(new)], force=False)
-    return route, lambda: os.unlink(path)
+def _store(place: Route, vault_id: str, session: Session) -> Callable[[], None]:
+    """Put a new key into its place; a key file that is there is used. Return how to undo it."""
+    if place.source == "file" and os.path.lexists(place.place):
+        keys.claim(place, vault_id)
+        return lambda: keys.disclaim(place, vault_id)
+    keys.store(place, vault_id, crypto.new_master_key(), session)
+    return lambda: keys.remove(place, vault_id, session)

@@ -15,7 +15,7 @@ from bunkerctl.directory import (
     LEDGER,
     LOCK,
     enter,
-    neighbours,
+    sharers,
     write_header,
 )
 from bunkerctl.keys import Route
@@ -97,7 +97,7 @@ def _remove(directory: str, header: Header, used: Route | None, session: Session
     removed += [name for name in (*_FILES, HEADER) if _remove_file(os.path.join(directory, name))]
     try:
         files.sync_directory(directory)
-        os.rmdir(directory)
+        os.rmdir(os.path.realpath(directory))
         files.sync_directory(os.path.dirname(os.path.abspath(directory)))
     except OSError:
         remains.append(f"{directory}, which has files that are not the vault's")
@@ -113,8 +113,9 @@ def _remove_key(place: Route, directory: str, header: Header, session: Session) 
     """Remove the key from a place; return why it is left, "" if none is there, None if done."""
     if place.source == "credential":
         return None if _remove_file(place.place) else ""
-    if others := neighbours(directory, place):
-        return f"the vault at {others[0]} has its key there"
+    if others := sharers(directory, header.vault_id, place):
+        keys.disclaim(place, header.vault_id)
+        return f"{others[0]} has its key there"
     try:
         if keys.waiting(place, header.vault_id, session) is not None:
             keys.remove(place, header.vault_id, session, waiting=True)

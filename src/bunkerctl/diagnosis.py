@@ -6,13 +6,12 @@ Each finding says what to do. Nothing personal is in them.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
 
 from bunkerctl import audit, errors, keys, ledger, opening, times
 from bunkerctl import status as statuses
-from bunkerctl.directory import DATABASE, check_access, check_place, file_system, read_header
+from bunkerctl.directory import DATABASE, check_access, check_place, file_system
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 from bunkerctl.store import audit as events
@@ -30,7 +29,9 @@ OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 GRAVITY = (7, 12, 13, 14, 16, 10, 9, 5, 11, 15, 2, 1)
 """Exit codes, the gravest first."""
 
+MOST_PROBLEMS = 5
 LITTLE_ROOM = 64 << 20
+DAMAGED_HINT = "restore it from a copy that was made while it was whole"
 RECOVERY_HINT = "`bunkerctl key recovery create` makes a recovery code"
 
 
@@ -53,6 +54,7 @@ def warning(check: str, message: str, hint: str) -> Finding:
 
 
 def broken(check: str, error: errors.BunkerError) -> Finding:
+    error.hint = error.hint or DAMAGED_HINT
     return Finding(check=check, level=ERROR, message=error.message, hint=error.hint, error=error)
 
 
@@ -65,31 +67,47 @@ def examine(
     """
     yield from _environment()
     try:
-        header = read_header(directory)
+        header = opening.living(directory)
     except errors.BunkerError as error:
         yield from _keyrings(surroundings)
         yield broken("vault", error)
         return
     yield ok("vault", f"{directory}, id {header.vault_id}")
+    try:
+        check_place(directory)
+        check_access(directory)
+    except errors.BunkerError as error:
+        kind = {errors.Usage: "place", errors.NoVault: "database"}.get(type(error), "permissions")
+        yield broken(kind, error)
+        return
     yield from _place(directory)
-    yield from _permissions(directory)
+    yield from _permissions(os.path.realpath(directory))
     yield from _room(directory)
     yield from _recovery(header)
     try:
         opened = opening.open_(directory, given, surroundings)
     except errors.BunkerError as error:
-        yield from _keyrings(surroundings)
+        if isinstance(error, errors.KeyUnavailable) and error.reason != "timeout":
+            yield from _keyrings(surroundings)
+        if isinstance(error, errors.IntegrityFailure):
+            pages = opening.damage(directory, given, surroundings)
+            error.message = "; ".join(dict.fromkeys([error.message, *pages[:MOST_PROBLEMS]]))
         yield broken(_check_of(error), error)
         return
+    vault = opened.vault
+    checks: tuple[tuple[str, Iterator[Finding]], ...] = (
+        ("key", _key(opened, surroundings)),
+        ("database", _database(vault)),
+        ("clock", _clock(vault)),
+        ("audit", _audit(vault)),
+        ("erasures", _erasures(vault)),
+        ("sweep", _sweep(vault, overdue_before)),
+    )
     try:
-        yield from _key(opened, surroundings)
-        yield from _clock(opened.vault)
-        yield from _database(opened.vault)
-        yield from _audit(opened.vault)
-        yield from _erasures(opened.vault)
-        yield from _sweep(opened.vault, overdue_before)
+        for name, findings in checks:
+            yield from _guarded(name, findings)
     finally:
-        opened.vault.close()
+        vault.close()
 
 
 def gravest(findings: Iterable[Finding]) -> errors.BunkerError | None:
@@ -98,8 +116,18 @@ def gravest(findings: Iterable[Finding]) -> errors.BunkerError | None:
     return min(found, key=lambda error: GRAVITY.index(error.exit_code), default=None)
 
 
+def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Let a check that cannot be done be a finding, and the others go on."""
+    try:
+        yield from findings
+    except errors.BunkerError as error:
+        yield broken(name, error)
+
+
 def _check_of(error: errors.BunkerError) -> str:
-    return "key" if isinstance(error, errors.KeyUnavailable | errors.WrongKey) else "database"
+    if isinstance(error, errors.KeyUnavailable | errors.WrongKey):
+        return "key"
+    return "vault" if isinstance(error, errors.NoVault) else "database"
 
 
 def _environment() -> Iterator[Finding]:
@@ -126,12 +154,19 @@ def _key(opened: Opened, surroundings: Surroundings) -> Iterator[Finding]:
             keys.current(place, header.vault_id, header.key_id, surroundings.session)
             yield ok("key", f"also in {place.words()}")
         except (errors.KeyUnavailable, errors.WrongKey) as error:
-            yield warning(
-                "key",
-                f"not in {place.words()}: {error.message}",
-                f"a job that takes it from there fails: `bunkerctl key enroll {place.source}` "
-                "puts it there again",
-            )
+            told = place.place in error.message
+            text = error.message if told else f"in {place.words()}: {error.message}"
+            yield warning("key", text, _renewal(place, error))
+    for place in (route, *header.places()):
+        if place.source == "file" and os.path.lexists(place.place + keys.WAITING):
+            text = f"a key that opens nothing waits at {place.place}{keys.WAITING}"
+            yield ok("key", f"{text}: the next rotation replaces it", NOTE)
+
+
+def _renewal(place: Route, error: errors.BunkerError) -> str:
+    words = f"{place.source} {place.place}" if place.source == "file" else place.source
+    other = " --replace" if isinstance(error, errors.WrongKey) else ""
+    return f"who takes it from there fails: `bunkerctl key enroll {words}{other}`"
 
 
 def _recovery(header: Header) -> Iterator[Finding]:
@@ -145,23 +180,12 @@ def _recovery(header: Header) -> Iterator[Finding]:
 
 
 def _place(directory: str) -> Iterator[Finding]:
-    try:
-        check_place(directory)
-    except errors.Usage as error:
-        yield broken("place", error)
-        return
     kind = file_system(os.path.realpath(directory))
     yield ok("place", f"on a local file system ({kind})" if kind else "on a file system unknown")
 
 
 def _permissions(directory: str) -> Iterator[Finding]:
-    try:
-        check_access(directory)
-    except errors.BunkerError as error:
-        yield broken("permissions", error)
-        return
-    owner = os.stat(directory).st_uid
-    problems = list(_too_open(directory, owner))
+    problems = list(_too_open(directory, os.stat(directory).st_uid))
     yield from problems
     if not problems:
         yield ok("permissions", "for the owner alone")
@@ -177,7 +201,8 @@ def _too_open(directory: str, owner: int) -> Iterator[Finding]:
             problem = errors.InputOutput(f"{path} is a symbolic link", hint="put the file there")
             yield broken("permissions", problem)
         elif found.st_uid != owner:
-            yield warning("permissions", f"{path} has another owner than the vault", "chown it")
+            fix = f"chown --reference={directory} {path}"
+            yield warning("permissions", f"{path} has another owner than the vault", fix)
         elif mode & 0o022:
             problem = errors.InputOutput(f"{path} can be written by others", hint=fix)
             yield broken("permissions", problem)
@@ -188,7 +213,7 @@ def _too_open(directory: str, owner: int) -> Iterator[Finding]:
         yield warning(
             "permissions",
             "the directory above the vault can be written by others, who can put another there",
-            "chmod go-w on it",
+            f"chmod go-w {os.path.dirname(os.path.abspath(directory))}",
         )
 
 
@@ -225,23 +250,23 @@ def _clock(vault: Vault) -> Iterator[Finding]:
         text = f"the clock is over 45 days ahead of the last sweep ({times.text(reference)})"
         yield warning("clock", f"{text}: a sweep with anything due is refused", hint)
     elif now < newest - MAX_BEHIND_SECONDS:
-        yield warning("clock", f"it was {times.text(newest)} already, says the audit trail", hint)
+        text = f"it was {times.text(newest)} already, says the audit trail"
+        yield warning("clock", text, "set the clock (NTP); the next event after that time ends it")
     else:
         yield ok("clock", times.text(now))
 
 
 def _database(vault: Vault) -> Iterator[Finding]:
-    clean = vault.db.truncate_wal(0.0)
-    try:
-        last, excess = vault.db.excess()
-        problems = [text for text in vault.db.problems() if not _behind(text, last)]
-    except errors.BunkerError as error:
-        yield broken("database", error)
-        return
+    _, excess = vault.db.excess()
+    problems = vault.db.problems()
     if problems:
-        hint = "restore a backup; until then, `bunkerctl export --all` saves what can be read"
-        yield broken("database", errors.IntegrityFailure("; ".join(problems[:5]), hint=hint))
-    elif excess:
+        hint = f"{DAMAGED_HINT}; `user get` still reads whom the damage does not touch"
+        yield broken(
+            "database", errors.IntegrityFailure("; ".join(problems[:MOST_PROBLEMS]), hint=hint)
+        )
+        return
+    clean = vault.db.truncate_wal(0.0)
+    if excess:
         yield warning(
             "database",
             f"whole, but {excess} bytes are appended behind its end",
@@ -251,23 +276,14 @@ def _database(vault: Vault) -> Iterator[Finding]:
         yield ok("database", "whole" if clean else "whole; a reader keeps its WAL in use")
 
 
-def _behind(problem: str, last: int) -> bool:
-    """Tell whether a problem is with a page behind the last one."""
-    found = re.search(r"page (\d+)", problem)
-    return found is not None and int(found[1]) > last
-
-
 def _audit(vault: Vault) -> Iterator[Finding]:
-    try:
-        found = audit.verify(vault)
-    except errors.BunkerError as error:
-        yield broken("audit", error)
-        return
+    found = audit.verify(vault)
     if found.ok:
         yield ok("audit", f"{found.events} events, whole; `audit verify --against` proves more")
     else:
         hint = "compare it with a head or a backup kept elsewhere"
-        problem = found.problem or "the audit trail is altered"
+        where = f"event {found.first_bad}: " if found.first_bad else ""
+        problem = where + (found.problem or "the audit trail is altered")
         yield broken("audit", errors.IntegrityFailure(problem, hint=hint))
 
 
@@ -278,21 +294,23 @@ def _erasures(vault: Vault) -> Iterator[Finding]:
     if unscrubbed:
         yield warning(
             "erasures",
-            "old pages of erased people may still be on the disk: a reader keeps them",
-            "end the reader; the next command finishes it",
+            "an erasure is not finished: old pages, or the ledger",
+            "the next command finishes it, once no reader is left and the ledger can be written",
         )
         return
-    try:
-        known = ledger.count(vault)
-    except errors.BunkerError as error:
-        yield broken("erasures", error)
-        return
+    known = ledger.count(vault)
     if known < erased:
         yield warning(
             "erasures",
             f"the ledger has {known} of {erased} erasures",
-            "the next erasure writes what is missing; did somebody restore an old file?",
+            "the next erasure writes what is missing",
         )
+    elif known > erased:
+        rolled_back = errors.IntegrityFailure(
+            f"the ledger has {known} erasures, the database {erased}: an old database was put back",
+            hint="whoever was erased since is in it again: do not use it",
+        )
+        yield broken("erasures", rolled_back)
     else:
         yield ok("erasures", f"{erased}, all scrubbed and in the ledger")
 

@@ -215,10 +215,21 @@ def enter(directory: str, wait: float, *, alone: bool) -> int:
     return descriptor
 
 
-def neighbours(directory: str, place: Route) -> list[str]:
-    """Return the vaults beside this one that have their key in the same file."""
+def sharers(directory: str, vault_id: str, place: Route) -> list[str]:
+    """Return what other vaults have their key in the same file, in words.
+
+    Known are those beside this one, and those that have claimed the file.
+    """
     if place.source != "file":
         return []
+    from bunkerctl.keys import file
+
+    beside = [f"the vault at {other}" for other in _neighbours(directory, place)]
+    claimed = sorted(file.claims(place.place) - {vault_id})
+    return beside or [f"the vault with the id {other}" for other in claimed]
+
+
+def _neighbours(directory: str, place: Route) -> list[str]:
     mine, parent = os.path.realpath(place.place), os.path.dirname(os.path.abspath(directory))
     found = []
     for name in sorted(os.listdir(parent)) if os.access(parent, os.R_OK) else ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bunkerctl import errors, files, keys
-from bunkerctl.directory import neighbours, write_header
+from bunkerctl.directory import sharers, write_header
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 
@@ -26,22 +26,27 @@ class Enrolled(Value):
     changed: bool
 
 
-def enroll(opened: Opened, route: Route, session: Session, *, default: bool) -> Enrolled:
+def enroll(
+    opened: Opened, route: Route, session: Session, *, default: bool, replace: bool
+) -> Enrolled:
     """Put the key into a keyring, a file or a credential, and remember that it is there.
 
-    With `default` it is where the vault's key comes from if nothing else is said.
-    `opened` is alone in its vault: a rotation must not come between.
+    With `default` it is where the vault's key comes from if nothing else is said; with `replace`
+    another key that is there is replaced. `opened` is alone in its vault: a rotation must not come
+    between.
 
     Raises:
-        Conflict: another key is there already.
+        Conflict: another key is there already, and `replace` is false.
         KeyUnavailable, InputOutput: it cannot be stored.
     """
     vault = opened.vault
     if route.source == "file" and os.path.dirname(route.place) == os.path.realpath(vault.directory):
         raise errors.Usage("the key file must lie outside the vault", hint="another directory")
-    stored = route.source != "credential" and keys.holds(
-        route, vault.header.vault_id, opened.master, session
-    )
+    if route.source == "credential":
+        _check_credential(route, vault.header, replace)
+        stored = False
+    else:
+        stored = keys.holds(route, vault.header.vault_id, opened.master, session, replace=replace)
     wanted = _with(vault, route, default=default)
     changed = not stored or wanted != vault.header
     if changed:
@@ -52,6 +57,15 @@ def enroll(opened: Opened, route: Route, session: Session, *, default: bool) -> 
     if wanted != vault.header:
         write_header(vault.directory, wanted)
     return Enrolled(route=route, default=wanted.key == route, changed=changed)
+
+
+def _check_credential(route: Route, header: Header, replace: bool) -> None:
+    """Raise Conflict for a file that this vault has not made: it may be another's credential."""
+    if os.path.lexists(route.place) and route not in header.copies and not replace:
+        raise errors.Conflict(
+            f"{route.place} exists, and is not known to be this vault's",
+            hint="name another place, or --replace if no other vault needs it",
+        )
 
 
 def _store(route: Route, opened: Opened, session: Session) -> None:
@@ -68,12 +82,13 @@ def _store(route: Route, opened: Opened, session: Session) -> None:
 def _with(vault: Vault, route: Route, *, default: bool) -> Header:
     """Return a header that names the place.
 
-    The former default stays a place of the key, unless it is a file of a vault beside this one:
+    The former default stays a place of the key, unless it is a file of another vault as well:
     that must not be replaced when this key is rotated.
     """
     header = vault.header
     places = dict.fromkeys((*header.places(), route))
     first = route if default else header.key
-    if default and header.key and neighbours(vault.directory, header.key):
+    if default and header.key and sharers(vault.directory, header.vault_id, header.key):
         del places[header.key]
+        keys.disclaim(header.key, header.vault_id)
     return header.with_(key=first, copies=tuple(place for place in places if place != first))

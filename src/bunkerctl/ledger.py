@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
-from bunkerctl import errors, times
+from bunkerctl import errors, files, times
+from bunkerctl.directory import LEDGER
 from bunkerctl.model import Tombstone
 from bunkerctl.store import tombstones
 
@@ -37,14 +39,25 @@ def catch_up(vault: Vault, wait: float) -> None:
 
 
 def count(vault: Vault) -> int:
-    """Return how many erasures the ledger has.
+    """Return how many erasures the ledger has; 0 if there is none.
 
     Raises:
         IntegrityFailure: a line is not one of ours.
         InputOutput: it cannot be read.
     """
-    with vault.ledger(vault.lock_wait) as descriptor:
+    path = vault.path(LEDGER)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise errors.InputOutput(f"{path} is not a regular file", hint="move it away")
         return len(_tokens(descriptor))
+    finally:
+        os.close(descriptor)
 
 
 def _missing(vault: Vault, descriptor: int) -> Iterator[list[Tombstone]]:

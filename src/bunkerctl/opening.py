@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 
-from bunkerctl import erasure, errors, keys
+from bunkerctl import crypto, erasure, errors, keys
 from bunkerctl import vault as vaults
-from bunkerctl.directory import enter, read_header
+from bunkerctl.directory import DATABASE, enter, read_header
+from bunkerctl.store.connection import Database
 from bunkerctl.vault import Opened
 
 TYPE_CHECKING = False
@@ -31,7 +33,7 @@ def open_(
     while True:
         presence = enter(directory, surroundings.lock_wait, alone=alone)
         try:
-            header = _living(directory)
+            header = living(directory)
             if header.succession is None:
                 opened = _opened(directory, header, given, surroundings)
                 break
@@ -43,6 +45,22 @@ def open_(
     opened.vault.presence = presence
     erasure.resume(opened.vault)
     return opened
+
+
+def damage(directory: str, given: Route | None, surroundings: Surroundings) -> list[str]:
+    """Return what is wrong with the pages of a database that does not open as a vault."""
+    header = read_header(directory)
+    route, vault_id = route_of(header, given), header.vault_id
+    master = keys.current(route, vault_id, header.key_id, surroundings.session)
+    raw = crypto.database_key(master, uuid.UUID(vault_id).bytes)
+    try:
+        db = Database(os.path.join(directory, DATABASE), raw, surroundings.lock_wait)
+    except errors.IntegrityFailure as error:
+        return [error.message]
+    try:
+        return db.problems()
+    finally:
+        db.close()
 
 
 def route_of(header: Header, given: Route | None) -> Route:
@@ -61,7 +79,8 @@ def route_of(header: Header, given: Route | None) -> Route:
     return found
 
 
-def _living(directory: str) -> Header:
+def living(directory: str) -> Header:
+    """Return the header of a vault that is not being destroyed; raise NoVault for one that is."""
     header = read_header(directory)
     if header.ending:
         raise errors.NoVault(
@@ -85,7 +104,7 @@ def _finish_rotation(directory: str, given: Route | None, surroundings: Surround
 
     presence = enter(directory, surroundings.lock_wait, alone=True)
     try:
-        header = _living(directory)
+        header = living(directory)
         if header.succession is not None:  # else another command was faster
             route = route_of(header, given)
             key = keys.fetch(route, header.vault_id, surroundings.session)

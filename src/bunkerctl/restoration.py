@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from bunkerctl import keys, recovery, rotation
+from bunkerctl import keys, opening, recovery, rotation
 from bunkerctl import vault as vaults
 from bunkerctl.directory import enter, read_header, write_header
 from bunkerctl.model import Value
@@ -29,7 +29,12 @@ class Restored(Value):
 
 
 def restore(
-    directory: str, code: str, place: Callable[[Header], Route], surroundings: Surroundings
+    directory: str,
+    code: str,
+    place: Callable[[Header], Route],
+    surroundings: Surroundings,
+    *,
+    replace: bool,
 ) -> Restored:
     """Put the key that a code gives to a place, where it comes from then on.
 
@@ -38,29 +43,34 @@ def restore(
     Raises:
         NoVault, Busy: as opening a vault does.
         Invalid, WrongKey: the code is none, or not this vault's.
-        Conflict: another key is at that place already.
+        Conflict: another key is at that place already, and `replace` is false.
         KeyUnavailable, InputOutput: it cannot be stored.
     """
     presence = enter(directory, surroundings.lock_wait, alone=True)
     try:
-        header = read_header(directory)
+        header = opening.living(directory)
         master = recovery.master_of(header, code)
         if header.succession is not None:
             rotation.settle(directory, header, master, None, surroundings)
             header = read_header(directory)
-        return _put(directory, header, master, place(header), surroundings)
+        return _put(directory, header, master, place(header), surroundings, replace)
     finally:
         os.close(presence)
 
 
 def _put(
-    directory: str, header: Header, master: bytes, route: Route, surroundings: Surroundings
+    directory: str,
+    header: Header,
+    master: bytes,
+    route: Route,
+    surroundings: Surroundings,
+    replace: bool,
 ) -> Restored:
     session = surroundings.session
     vault = vaults.open_vault(directory, header, master, surroundings)
     try:
-        there = keys.holds(route, header.vault_id, master, session)
-        copies = tuple(place for place in header.copies if place != route)
+        there = keys.holds(route, header.vault_id, master, session, replace=replace)
+        copies = tuple(place for place in header.places() if place != route)
         wanted = header.with_(key=route, copies=copies)
         changed = not there or wanted != header
         if changed:

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 
 from bunkerctl import crypto, errors, files, keys, recovery
 from bunkerctl import vault as vaults
-from bunkerctl.directory import DATABASE, Succession, neighbours, read_header, write_header
+from bunkerctl.directory import DATABASE, Succession, read_header, sharers, write_header
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 from bunkerctl.store import audit
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.directory import Header
     from bunkerctl.keys import Session
-    from bunkerctl.vault import Opened, Surroundings
+    from bunkerctl.vault import Opened, Surroundings, Vault
 
 ACTION = "key.rotate"
 _SPARE_BYTES = 1 << 20
@@ -78,7 +78,7 @@ def planned(
     """
     vault, session = opened.vault, surroundings.session
     plan = _plan(opened, session, skip_unreachable)
-    _check_shared(vault.directory, plan.places)
+    _check_shared(vault, plan.places)
     _check_room(vault.path(DATABASE))
     if vault.db.problems():
         raise errors.IntegrityFailure(
@@ -156,8 +156,13 @@ def settle(
         ]
         if keys.id_of(found, header.vault_id) == header.succession.key_id:
             _complete(directory, header, found, places, surroundings, check=False)
+            surroundings.session.tell("a rotation of the key was cut off, and is finished now")
         else:
             _take_back(directory, header, found, places, surroundings)
+            surroundings.session.tell(
+                "a rotation of the key was cut off, and is taken back: the recovery code that was "
+                "made for it opens nothing"
+            )
         return
     raise errors.KeyUnavailable(
         "a rotation of the key was cut off, and neither key here opens the database",
@@ -204,13 +209,13 @@ def _plan(opened: Opened, session: Session, skip_unreachable: bool) -> Plan:
     )
 
 
-def _check_shared(directory: str, places: Iterable[Route]) -> None:
-    """Refuse to replace a key file that a vault beside this one names as its own."""
+def _check_shared(vault: Vault, places: Iterable[Route]) -> None:
+    """Refuse to replace a key file that another vault has its key in."""
     for place in places:
-        for other in neighbours(directory, place):
+        for other in sharers(vault.directory, vault.header.vault_id, place):
             raise errors.Conflict(
-                f"the vault at {other} has its key in the same file, and would not open any more",
-                hint="give that one a file of its own first: `bunkerctl --vault DIR key enroll "
+                f"{other} has its key in the same file, and would not open any more",
+                hint="give this vault a file of its own, and rotate then: `bunkerctl key enroll "
                 "file FILE --default`",
             )
 
@@ -278,13 +283,15 @@ def _candidates(
 ) -> Iterator[bytes]:
     """Yield the keys that may open the database: the one at hand first."""
     known = [header.key_id, header.succession.key_id if header.succession else ""]
-    if keys.id_of(mine, header.vault_id) not in known:
-        raise keys.wrong_key(mine, header.vault_id, header.key_id)
-    yield mine
+    expected = keys.id_of(mine, header.vault_id) in known
+    if expected:
+        yield mine
     for place in places:
         key = keys.waiting(place, header.vault_id, session)
         if key is not None and key != mine and keys.id_of(key, header.vault_id) in known:
             yield key
+    if not expected:
+        raise keys.wrong_key(mine, header.vault_id, header.key_id)
 
 
 def _writable(routes: Iterable[Route]) -> list[Route]:

@@ -24,6 +24,9 @@ PLAIN_TEXT = ("vault", "actor")
 """Settings whose options take any text: a path on the line may be relative."""
 
 
+OWN_VARIABLES = ("BUNKERCTL_", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+
+
 class Call:
     """What a command asks of its surroundings. `everywhere` are the options of GLOBALS."""
 
@@ -189,15 +192,15 @@ class Call:
             "LOGNAME": person.pw_name,
             "SHELL": "/bin/sh",
             "PATH": "/usr/bin:/bin",
-            **{name: given[name] for name in sorted(given) if name.startswith("BUNKERCTL_")},
+            **{name: given[name] for name in sorted(given) if name.startswith(OWN_VARIABLES)},
         }
         stdin, stdout, stderr = io.BytesIO(), self.shell.stdout, self.shell.stderr
         shell = Shell(stdin, stdout, stderr, environment, self.shell.clock)
         return Call(shell, self._everywhere)
 
     def variables(self) -> list[str]:
-        """Return the variables of bunkerctl's own that are set."""
-        return [name for name in self.shell.environment if name.startswith("BUNKERCTL_")]
+        """Return the variables that are set and that decide which vault and which settings."""
+        return [name for name in self.shell.environment if name.startswith(OWN_VARIABLES)]
 
     def lock_wait(self) -> float:
         wait = self.duration("lock_wait")
@@ -311,11 +314,12 @@ class Call:
         return when == "always"
 
 
-def _owner(directory: str) -> int | None:
+def _owner(directory: str) -> tuple[int, int] | None:
     try:
-        return os.stat(directory).st_uid
+        found = os.stat(directory)
     except OSError:
         return None
+    return found.st_uid, found.st_gid
 
 
 def _seconds(duration: times.Duration) -> float:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 TRIES = 3
 NONE = "no recovery code was made: whoever loses the key loses the records"
 SHOWN = """\
-The recovery code of this vault, shown this once. Write it down and keep it where the vault is
-not: with it and the vault's files everything can be read, also when the key is lost.
+The recovery code of this vault, shown this once. Write it down, keep it where
+the vault is not, and clear this screen: with the code and the vault's files
+everything can be read, also when the key is lost.
 
-    {code}
+  {code}
 
 """
 
@@ -33,7 +34,7 @@ def offered(call: Call, path: str | None, none: bool) -> str | None:
         Declined: it was not typed back.
     """
     if path is not None and none:
-        raise errors.Usage("--recovery-file and --no-recovery")
+        raise errors.Usage("--recovery-file and --no-recovery exclude each other")
     if path is not None:
         if os.path.dirname(os.path.realpath(path)) == os.path.realpath(call.directory()):
             raise errors.Usage("the recovery file must lie outside the vault")
@@ -46,9 +47,13 @@ def confirmed(call: Call) -> str:
     """Show a new code on the terminal, and let its last group be typed back; raise Declined."""
     new = code.new()
     call.tell(SHOWN.format(code=new))
-    for _ in range(TRIES):
-        if code.plain(call.ask("Type its last group")) == code.plain(new)[-code.GROUP :]:
+    for left in reversed(range(TRIES)):
+        typed = call.ask("Type its last group")
+        if code.plain(typed) == code.plain(new)[-code.GROUP :]:
             return new
+        if not typed:
+            break
+        call.tell("That is not its last group." + (" Once more.\n" if left else "\n"))
     raise errors.Declined(
         "the recovery code was not typed back: nothing was changed",
         hint="--recovery-file FILE writes it into a file, --no-recovery makes none",

@@ -30,6 +30,8 @@ def status(call: Call) -> None:
     call.show(answers.custody(call.directory(), found))
     if found.problem is not None:
         call.note(found.problem.message)
+    elif not found.matches():
+        call.note("the key that is there is not this vault's")
 
 
 @command("key test")
@@ -37,7 +39,8 @@ def test(call: Call) -> None:
     """Try what a job of cron would see: open the vault with nobody there to ask.
 
     The job has HOME, LOGNAME, SHELL and PATH, as cron gives them, the options of this line, and
-    what variables of bunkerctl's own are set; those are named, for the crontab needs them too.
+    those variables that name the vault, the settings or the key; they are told, for the crontab
+    needs them too.
     It fails as the job would, with its exit code.
 
     Answer: vault, vault_id, key_source, place, key_id, variables.
@@ -59,18 +62,19 @@ def test(call: Call) -> None:
 @command(
     "key enroll",
     option("--default", None, "take the key from there from now on, if nothing else is said"),
+    option("--replace", None, "replace another key that is there"),
     argument("kind", "KIND", "file, keyring or systemd-credential"),
     argument(
         "path", "PATH", "the file, or the credential's (/etc/credstore.encrypted/...)", "optional"
     ),
 )
-def enroll(call: Call, default: bool, kind: str, path: str | None) -> None:
+def enroll(call: Call, default: bool, replace: bool, kind: str, path: str | None) -> None:
     """Put the key in one more place, so that a job has a route of its own.
 
     `file PATH` makes a key file (0600); `keyring` puts it into the keyring of this login;
     `systemd-credential` encrypts it for this machine, for LoadCredentialEncrypted= in a unit.
     The vault remembers the place, and `key rotate` renews the key there; a credential is to be
-    enrolled anew. A place that has another key is left as it is: exit 5.
+    enrolled anew. A place that has another key is left as it is (exit 5), but for --replace.
 
     Answer: vault, vault_id, key_id, key_source, place, default, changed.
 
@@ -83,11 +87,9 @@ def enroll(call: Call, default: bool, kind: str, path: str | None) -> None:
     if default and route is not None and route.source == "credential":
         raise errors.Usage("a credential is for one unit: it cannot be the vault's own source")
     opened = call.opened(alone=True)
-    if route is None:
-        from bunkerctl.keys import oskeyring
-
-        route = Route(source="keyring", place=oskeyring.choose_backend(call.session()))
-    done = enrolment.enroll(opened, route, call.session(), default=default)
+    done = enrolment.enroll(
+        opened, route or keysource.keyring(call), call.session(), default=default, replace=replace
+    )
     call.changed = done.changed
     call.show(answers.enrolled(opened.vault, done))
 
@@ -133,7 +135,7 @@ def _tell_of_old_copies(
         "recovery code and other copies of the old key, which still open them"
     )
     for place in (*plan.stale, *done.left):
-        call.note(f"not renewed: {place.words()}; enroll it anew")
+        call.note(f"not renewed: {place.words()}; `key enroll --replace` puts the new key there")
     for place in plan.gone:
         call.note(f"no longer there, and forgotten: {place.words()}")
     if code is None and not no_recovery:

@@ -47,17 +47,28 @@ def named(call: Call) -> Route | None:
     return None
 
 
-def for_init(call: Call) -> str | None:
-    """Return the key file that `init` is to use; None for the keyring."""
+def for_init(call: Call) -> Route:
+    """Return the key file that `init` is to use, or the keyring that works here."""
     found = named(call)
     if found is not None and found.source != "file":
-        raise errors.Usage("init makes a key: for a key file or for the keyring")
+        raise errors.Usage(
+            "--key-command and --key-fd cannot take a new key",
+            hint="init makes one: for --key-file FILE, or for the keyring",
+        )
     if found is None and call.config().get("key.command"):
         raise errors.Usage(
             "the setting key.command is there, and init cannot store a key with it",
             hint="pass --key-file FILE, and use it with this vault",
         )
-    return found.place if found else call.config().get("key.file")
+    path = found.place if found else call.config().get("key.file")
+    return _route("file", path) if path else keyring(call)
+
+
+def keyring(call: Call) -> Route:
+    """Return the keyring that works here; raise KeyUnavailable."""
+    from bunkerctl.keys import oskeyring
+
+    return Route(source="keyring", place=oskeyring.choose_backend(call.session()))
 
 
 def _credential(call: Call) -> Route | None:

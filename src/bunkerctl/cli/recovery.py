@@ -43,6 +43,7 @@ def create(call: Call, recovery_file: str | None) -> None:
     if code is None:
         raise errors.Internal("no code was offered")
     made = recovery.replace(opened, code, recovery_file)
+    call.changed = True
     call.show(answers.recovery(opened.vault, made, recovery_file))
 
 
@@ -69,13 +70,13 @@ def verify(call: Call, recovery_file: str | None) -> None:
     call.show(answers.verified(directory, header))
 
 
-@command("key restore", _READ)
-def restore(call: Call, recovery_file: str | None) -> None:
+@command("key restore", _READ, option("--replace", None, "replace another key that is there"))
+def restore(call: Call, recovery_file: str | None, replace: bool) -> None:
     """Put the key back from a recovery code, where the keyring or the key file is gone.
 
     It goes where the vault's key came from, into this machine's keyring or into the same file; or
     into --key-file FILE, which is then where it comes from. A key that is there already and is
-    another one is never replaced: exit 5.
+    another one is left as it is (exit 5), but for --replace.
 
     Answer: vault, vault_id, key_id, key_source, place, changed.
 
@@ -87,7 +88,11 @@ def restore(call: Call, recovery_file: str | None) -> None:
     target = _target(call)
     text = codes.typed(call, recovery_file)
     done = restoration.restore(
-        directory, text, lambda header: target or _recorded(call, header), call.surroundings()
+        directory,
+        text,
+        lambda header: target or _recorded(call, header),
+        call.surroundings(),
+        replace=replace,
     )
     call.changed = done.changed
     call.show(answers.restored(directory, done))
@@ -104,6 +109,4 @@ def _recorded(call: Call, header: Header) -> Route:
     """Return where the vault's key came from; of keyrings, the one that works here."""
     if header.key is not None and header.key.source == "file":
         return header.key
-    from bunkerctl.keys import oskeyring
-
-    return Route(source="keyring", place=oskeyring.choose_backend(call.session()))
+    return keysource.keyring(call)

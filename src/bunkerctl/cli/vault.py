@@ -32,11 +32,11 @@ def init(call: Call, recovery_file: str | None, no_recovery: bool) -> None:
     from bunkerctl import creation
 
     directory = call.directory()
-    key_file = keysource.for_init(call)
     creation.check_free(directory)
+    place = keysource.for_init(call)
     code = codes.offered(call, recovery_file, no_recovery)
     header = creation.create(
-        directory, key_file, call.surroundings(), code=code, recovery_file=recovery_file
+        directory, place, call.surroundings(), code=code, recovery_file=recovery_file
     )
     call.changed = True
     call.show(answers.header(directory, header))
@@ -89,11 +89,13 @@ def destroy(call: Call, confirm: str | None) -> None:
     header = read_header(directory)
     opened = None if header.ending else call.opened(alone=True)
     users = destruction.check_may_end(opened.vault) if opened else None
-    said = confirm or (call.ask(f"Destroy {directory}? Type its id") if call.attended() else "")
+    whose = "" if users is None else f" with {users} people"
+    question = f"Destroy {directory}{whose}? Type the vault's id"
+    said = confirm or (call.ask(question) if call.attended() else "")
     if said != header.vault_id:
         declined = errors.Declined(
             "not confirmed: nothing was destroyed",
-            hint="type the vault's id as `status` shows it, or pass --confirm ID",
+            hint="type the vault's id, which vault.json has, or pass --confirm ID",
         )
         raise opened.vault.refused(destruction.ACTION, declined) if opened else declined
     if opened:

@@ -49,15 +49,15 @@ class Session(Value):
     """The login session of a call, which a keyring belongs to.
 
     `attended` says that a person is there to answer a dialog, `seconds` how long to wait for a
-    keyring if not as usual, `tell` shows that person a line. `owner` is the user id of the
-    vault's owner, whose key files root may use as well.
+    keyring if not as usual, `tell` shows that person a line. `owner` is, for root, the user and
+    group of the vault: root may use its key files, and makes new ones for it.
     """
 
     environment: Mapping[str, str]
     attended: bool
     seconds: float | None
     tell: Callable[[str], None]
-    owner: int | None
+    owner: tuple[int, int] | None
 
 
 def fetch(route: Route, vault_id: str, session: Session, *, waiting: bool = False) -> bytes:
@@ -72,7 +72,8 @@ def fetch(route: Route, vault_id: str, session: Session, *, waiting: bool = Fals
         if route.source == "credential":
             return parse(file.read_credential(route.place), f"the credential {route.place}")
         path = _path(route, waiting)
-        return parse(file.read(path, session.owner), f"the key file {path}")
+        uid = None if session.owner is None else session.owner[0]
+        return parse(file.read(path, uid), f"the key file {path}")
     if route.source == "command":
         from bunkerctl.keys import command
 
@@ -119,11 +120,13 @@ def waiting(route: Route, vault_id: str, session: Session) -> bytes | None:
         return None
 
 
-def holds(route: Route, vault_id: str, key: bytes, session: Session) -> bool:
+def holds(
+    route: Route, vault_id: str, key: bytes, session: Session, *, replace: bool = False
+) -> bool:
     """Tell whether a key is at a place already.
 
     Raises:
-        Conflict: there is another one.
+        Conflict: there is another one, which `replace` would let be replaced.
         KeyUnavailable: the place cannot be looked at.
     """
     try:
@@ -132,12 +135,32 @@ def holds(route: Route, vault_id: str, key: bytes, session: Session) -> bool:
         if error.reason in GONE:
             return False
         raise
-    if found != key:
+    if found == key:
+        claim(route, vault_id)
+        return True
+    if not replace:
         raise Conflict(
             "there is another key at that place already",
-            hint="it may be all that opens another vault: move it away, or name another place",
+            hint="--replace replaces it, if it is from before a rotation; it may be all that opens "
+            "another vault",
         )
-    return True
+    return False
+
+
+def claim(route: Route, vault_id: str) -> None:
+    """Note on a key file that a vault has its key there."""
+    if route.source == "file":
+        from bunkerctl.keys import file
+
+        file.claim(route.place, vault_id)
+
+
+def disclaim(route: Route, vault_id: str) -> None:
+    """Take that note away."""
+    if route.source == "file":
+        from bunkerctl.keys import file
+
+        file.disclaim(route.place, vault_id)
 
 
 def id_of(key: bytes, vault_id: str) -> str:
@@ -165,9 +188,10 @@ def store(
     if route.source == "file":
         from bunkerctl.keys import file
 
-        file.write(_path(route, waiting), text_of(key), like=route.place)
+        file.write(_path(route, waiting), text_of(key), like=route.place, owner=session.owner)
         if fetch(route, vault_id, session, waiting=waiting) != key:
             raise KeyUnavailable("the key was read back and differs", reason="not_kept")
+        file.claim(_path(route, waiting), vault_id)
     else:
         from bunkerctl.keys import oskeyring
 

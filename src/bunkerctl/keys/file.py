@@ -10,6 +10,7 @@ from bunkerctl import files
 from bunkerctl.errors import KeyUnavailable
 
 MAX_BYTES = 200
+_CLAIMS = "user.bunkerctl.vaults"
 _OTHERS = 0o077
 _ANYBODY = 0o007
 
@@ -33,17 +34,43 @@ def read_credential(path: str) -> bytes:
     return _read(path, f"the credential {path}", _ANYBODY, None)
 
 
-def write(path: str, secret: bytes, *, like: str | None = None) -> None:
-    """Write a key file, or replace it in one step; it belongs to the owner of the file `like`.
+def write(path: str, secret: bytes, *, like: str, owner: tuple[int, int] | None) -> None:
+    """Write a key file, or replace it in one step.
+
+    It belongs to the owner of the file `like`, or if there is none, for root to `owner`.
 
     Raises:
         InputOutput: the file system refuses.
     """
-    owner = None
-    if like is not None and os.path.exists(like):
+    if os.path.exists(like):
         found = os.lstat(like)
         owner = (found.st_uid, found.st_gid)
-    files.write(path, [secret], force=True, owner=owner)
+    files.write(path, [secret], force=os.path.lexists(path), owner=owner)
+
+
+def claim(path: str, vault_id: str) -> None:
+    """Note on a key file that a vault has its key there, where the file system keeps such notes."""
+    _note(path, {*claims(path), vault_id})
+
+
+def disclaim(path: str, vault_id: str) -> None:
+    """Take that note away."""
+    _note(path, claims(path) - {vault_id})
+
+
+def claims(path: str) -> set[str]:
+    """Return the ids of the vaults that have claimed a key file."""
+    try:
+        return set(os.getxattr(path, _CLAIMS, follow_symlinks=False).decode().split())
+    except (OSError, AttributeError, UnicodeDecodeError):  # no note, or none can be kept
+        return set()
+
+
+def _note(path: str, vault_ids: set[str]) -> None:
+    try:
+        os.setxattr(path, _CLAIMS, " ".join(sorted(vault_ids)).encode(), follow_symlinks=False)
+    except (OSError, AttributeError):
+        return  # vaults beside one another are found all the same
 
 
 def promote(waiting: str, path: str) -> None:

@@ -52,12 +52,11 @@ def choose_backend(session: Session) -> str:
 
 
 def viability(session: Session) -> dict[str, str | None]:
-    """Return for each allowed backend why it does not work here, None if it does."""
+    """Return for each backend of this system why it does not work here, None if it does."""
     found: dict[str, str | None] = {}
-    for name in ALLOWED:
+    for name in _HERE:
         try:
-            _asked(session, partial(_tried, name))
-            found[name] = None
+            found[name] = _asked(session, partial(_state, name)) or None
         except KeyUnavailable as error:
             found[name] = error.message
     return found
@@ -177,10 +176,16 @@ def _chosen() -> str:
     )
 
 
-def _tried(name: str, _asking: object = None) -> str:
+def _tried(name: str) -> str:
     _is_locked(name)
     _load(name)
     return name
+
+
+def _state(name: str, _asking: object) -> str:
+    locked = _is_locked(name)
+    _load(name)
+    return f"the keyring backend {name} answers, and is locked" if locked else ""
 
 
 def _setting() -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 
 import sqlcipher3
@@ -98,7 +99,7 @@ class Database:
         if self.row("PRAGMA secure_delete = ON") != (1,):
             raise Internal("secure_delete could not be switched on")
         if self.row("PRAGMA application_id") != (APPLICATION_ID,):
-            raise IntegrityFailure(f"{self.path} is not a bunkerctl vault")
+            raise IntegrityFailure(self._damage())
         if self.row("PRAGMA journal_mode") != ("wal",):
             raise IntegrityFailure(f"{self.path} is not in WAL mode")
 
@@ -192,15 +193,17 @@ class Database:
     def problems(self) -> list[str]:
         """Return what two checks find wrong, each of which misses what the other finds.
 
-        `cipher_integrity_check` tells altered pages and what is appended to the file, and takes
-        a file cut at a page's end for whole; `integrity_check` tells that one.
+        `cipher_integrity_check` tells altered pages, and takes a file cut at a page's end for
+        whole; `integrity_check` tells that one. What is appended behind the end is no problem of
+        the database: see `excess`.
         """
-        found = [str(row[0]) for row in self.rows("PRAGMA cipher_integrity_check")]
+        last, _ = self.excess()
+        found = [_plain(str(row[0])) for row in self.rows("PRAGMA cipher_integrity_check")]
         try:
             found += [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)")]
         except IntegrityFailure as error:  # a page that it needs to go on
             found.append(error.message)
-        return [problem for problem in found if problem != "ok"]
+        return [problem for problem in found if problem != "ok" and _page_of(problem) <= last]
 
     def excess(self) -> tuple[int, int]:
         """Return the number of the last page, and how many bytes the file has behind it."""
@@ -245,6 +248,18 @@ class Database:
         if start == _MAGIC:
             return f"{self.path} is a plain SQLite file, not a bunkerctl vault"
         return f"{self.path} is damaged, or not a bunkerctl vault"
+
+
+def _plain(problem: str) -> str:
+    """Return a problem of `cipher_integrity_check` in words for an admin."""
+    altered = problem.startswith("HMAC verification failed for page ")
+    return f"page {_page_of(problem)} is damaged" if altered else problem
+
+
+def _page_of(problem: str) -> int:
+    """Return the page that a problem is with; 0 if it names none."""
+    found = re.search(r"page (\d+)", problem)
+    return int(found[1]) if found else 0
 
 
 def _turns(wait: float) -> Iterator[None]:
