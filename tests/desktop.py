@@ -14,12 +14,15 @@ from types import TracebackType
 
 import pytest
 
+from conftest import Home
+
 needs_desktop = pytest.mark.skipif(
     None in (shutil.which("dbus-daemon"), shutil.which("gnome-keyring-daemon")),
     reason="dbus-daemon and gnome-keyring are not installed",
 )
 
 PATIENCE_SECONDS = 10
+OWN_KEYRINGS = str(Path(__file__).with_name("secretservice.py"))
 
 # Without <servicedir>: nothing may be started by being asked for, and outlive the test.
 BUS = """
@@ -52,6 +55,19 @@ time.sleep(600)
 """
 
 
+def log_in(home: Home, desktop: Desktop) -> Home:
+    """Let the home's processes be programs of the desktop, and forget its key file."""
+    home.environment.pop("BUNKERCTL_KEY_FILE", None)
+    home.environment["DBUS_SESSION_BUS_ADDRESS"] = desktop.environment["DBUS_SESSION_BUS_ADDRESS"]
+    return home
+
+
+def log_out(home: Home) -> Home:
+    """Leave the home's processes what cron gives them."""
+    del home.environment["DBUS_SESSION_BUS_ADDRESS"]
+    return home
+
+
 class Desktop:
     """A bus and an unlocked keyring with a HOME of their own, until the end of the `with` block.
 
@@ -65,6 +81,7 @@ class Desktop:
 
     def __enter__(self) -> Desktop:
         self.directory = Path(tempfile.mkdtemp(prefix="desktop-"))
+        self._log = self.directory / "calls"
         self.environment = {
             "HOME": str(self.directory),
             "PATH": os.environ["PATH"],
@@ -102,6 +119,30 @@ class Desktop:
     def leave_alone(self) -> None:
         """From now on the keyring's dialogs open, and nobody answers them."""
         self._wait_for_line(self._start(sys.executable, "-c", SILENT_PROMPTER))
+
+    def log_in_anew(self, password: bytes) -> None:
+        """Start the keyring once more, as a login with that password does; it ends with the bus."""
+        self._daemon.kill()
+        self._daemon.wait()
+        control = f"--control-directory={self.directory}/control-anew"
+        subprocess.run(
+            ["gnome-keyring-daemon", "--unlock", "--components=secrets", control],
+            env=self.environment,
+            input=password,
+            stdout=subprocess.DEVNULL,
+            timeout=PATIENCE_SECONDS,
+            check=True,  # it ends with 0 whatever the password
+        )
+
+    def serve(self, kind: str, *key_file: str) -> None:
+        """Start a keyring of our own: a kind that secretservice.py knows."""
+        words = (OWN_KEYRINGS, kind, str(self._log), *key_file)
+        self._daemon = self._start(sys.executable, *words)
+        self._wait_for_line(self._daemon)
+
+    def calls(self) -> set[str]:
+        """Return the methods of our own keyring that were called."""
+        return set(self._log.read_text().split())
 
     def close(self) -> None:
         for process in reversed(self._running):

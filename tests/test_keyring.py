@@ -16,7 +16,7 @@ import pytest
 
 from bunkerctl import crypto
 from conftest import Home, Result
-from desktop import Desktop, needs_desktop
+from desktop import Desktop, log_in, log_out, needs_desktop
 
 pytestmark = needs_desktop
 
@@ -57,19 +57,6 @@ def vault_id(home: Home) -> str:
 def header(home: Home) -> dict[str, object]:
     found: dict[str, object] = json.loads((home.vault / "vault.json").read_bytes())
     return found
-
-
-def log_in(home: Home, desktop: Desktop) -> Home:
-    """Let the home's processes be programs of the desktop, and forget its key file."""
-    home.environment.pop("BUNKERCTL_KEY_FILE", None)
-    home.environment["DBUS_SESSION_BUS_ADDRESS"] = desktop.environment["DBUS_SESSION_BUS_ADDRESS"]
-    return home
-
-
-def log_out(home: Home) -> Home:
-    """Leave the home's processes what cron gives them."""
-    del home.environment["DBUS_SESSION_BUS_ADDRESS"]
-    return home
 
 
 def files(directory: Path) -> dict[str, bytes]:

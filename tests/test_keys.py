@@ -111,6 +111,19 @@ def test_a_bad_key_file_is_refused_and_no_other_source_is_tried(
     assert files(home.directory) == before
 
 
+@as_root
+def test_root_may_use_a_key_file_of_the_owner_of_the_vault_and_of_nobody_else(home: Home) -> None:
+    owner, other = 65534, 65533
+    for path in (home.vault, *home.vault.iterdir(), home.key_file):
+        os.chown(path, owner, owner)
+    assert home.ok("status --json").json["key_source"] == "file"
+    os.chown(home.key_file, other, other)
+    check_refused(home.run("status"), 13, str(home.key_file), "belongs to another user")
+    os.chown(home.key_file, owner, owner)
+    os.chown(home.vault, 0, 0)
+    check_refused(home.run("status"), 13, str(home.key_file), "belongs to another user")
+
+
 def test_an_endless_device_is_no_key_file(home: Home) -> None:
     check_refused(home.run("status --key-file /dev/zero"), 13, "/dev/zero", "not a regular file")
 
@@ -205,6 +218,9 @@ def test_init_takes_no_key_from_a_command_or_a_descriptor(bare: Home) -> None:
         (f"echo {OTHER} {OTHER}", "malformed"),
         ("head -c 10000000 /dev/zero", "malformed"),
         ("cat KEY; true", "command_failed"),  # there is no shell
+        ("sh -c 'cat KEY; kill -9 $$'", "command_failed"),
+        ("sh -c 'cat KEY; kill -TERM $$'", "command_failed"),
+        ("sh -c 'cat KEY; echo'", "malformed"),
     ],
 )
 def test_a_key_command_that_gives_no_key_is_refused(home: Home, line: str, reason: str) -> None:
@@ -220,6 +236,24 @@ def test_a_key_command_that_gives_no_key_is_refused(home: Home, line: str, reaso
 def test_a_key_command_is_given_no_input(home: Home) -> None:
     result = home.process("status --key-command cat", DIGITS)
     check_refused(result, 13, "command")
+
+
+@pytest.mark.parametrize("end", ["", "\\n", "\\r\\n"])
+def test_what_a_key_command_prints_may_end_with_a_newline(home: Home, end: str) -> None:
+    command = f"printf '{key_of(home)}{end}'"
+    assert home.ok(["status", "--key-command", command, "--json"]).json["key_source"] == "command"
+
+
+def test_what_a_key_command_says_on_standard_error_is_shown(home: Home) -> None:
+    command = f"sh -c 'echo touch the token >&2; cat {home.key_file}'"
+    result = home.process(["status", "--key-command", command, "--json"])
+    assert (result.code, result.err) == (0, "touch the token\n")
+    assert result.json["key_source"] == "command"
+
+
+def test_a_key_command_that_dies_is_told_by_its_signal(home: Home) -> None:
+    result = home.process(["status", "--key-command", "sh -c 'kill -9 $$'"])
+    check_refused(result, 13, "the key command died of signal 9")
 
 
 def test_a_descriptor_may_give_the_key(home: Home) -> None:
@@ -257,30 +291,85 @@ def test_an_option_that_names_no_source_is_a_usage_error(keyless: Home, line: st
     check_refused(keyless.run(f"status {line}"), 2, "--key-")
 
 
-RANKS = ("flag", "environment", "config", "recorded")
+RANKS = ("flag", "environment", "credential", "config", "recorded")
 
 
-@pytest.mark.parametrize("rank", range(4), ids=RANKS)
+@pytest.mark.parametrize("rank", range(5), ids=RANKS)
 @pytest.mark.parametrize("works", [True, False], ids=["works", "fails"])
-def test_a_flag_beats_the_environment_the_config_and_what_init_recorded(
+def test_a_flag_beats_the_environment_the_credential_the_config_and_what_init_recorded(
     keyless: Home, rank: int, works: bool
 ) -> None:
-    """If the first one named works, the others need not; if it fails, none takes its place."""
+    """If the first one named works, the others need not; if it fails, none takes its place.
+
+    A credential that is not there names nothing: what fails is one without a key in it.
+    """
     key = keyless.key_file.read_bytes()
     keyless.key_file.unlink()
-    places = [*(keyless.directory / name for name in RANKS[:3]), keyless.key_file]
+    places = [*(keyless.directory / name for name in RANKS[:4]), keyless.key_file]
+    places[2] = credentials(keyless) / "bunkerctl-key"
     for number, place in enumerate(places):
         if (number == rank) == works:
             write(place, key)
-    if rank <= 2:
-        keyless.ok(["config", "set", "key.file", str(places[2])])
+    if rank == 2 and not works:
+        write(places[2], b"no key")
+    if rank <= 3:
+        keyless.ok(["config", "set", "key.file", str(places[3])])
+    if rank > 2:
+        places[2].unlink(missing_ok=True)
     if rank <= 1:
         keyless.environment["BUNKERCTL_KEY_FILE"] = str(places[1])
     line = ["status", "--key-file", str(places[0])] if rank == 0 else ["status"]
     if works:
         keyless.ok(line)
     else:
-        check_refused(keyless.run(line), 13, f"{places[rank]} is missing")
+        why = "is not a master key" if rank == 2 else "is missing"
+        check_refused(keyless.run(line), 13, f"{places[rank]} {why}")
+
+
+def credentials(home: Home) -> Path:
+    """Make a directory of credentials, as systemd does for a unit."""
+    found = home.directory / "credentials"
+    found.mkdir(0o500)
+    home.environment["CREDENTIALS_DIRECTORY"] = str(found)
+    return found
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o440, 0o600])
+def test_a_credential_may_show_the_group_bits_of_an_access_list(keyless: Home, mode: int) -> None:
+    path = write(credentials(keyless) / "bunkerctl-key", keyless.key_file.read_bytes())
+    path.chmod(mode)
+    keyless.key_file.unlink()
+    assert keyless.ok("status --json").json["key_source"] == "credential"
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o604, 0o602])
+def test_a_credential_that_anybody_can_read_or_write_is_refused(keyless: Home, mode: int) -> None:
+    path = write(credentials(keyless) / "bunkerctl-key", keyless.key_file.read_bytes())
+    path.chmod(mode)
+    check_refused(keyless.run("status"), 13, str(path), "by others")
+    assert keyless.run("status --json").error["reason"] == "permissions"
+
+
+@pytest.mark.parametrize("place", ["there", "nowhere", ""])
+def test_a_directory_without_our_credential_names_no_source(keyless: Home, place: str) -> None:
+    """A unit may have other credentials, and none of ours."""
+    write(credentials(keyless) / "another", DIGITS)
+    if place != "there":
+        keyless.environment["CREDENTIALS_DIRECTORY"] = place and f"/{place}"
+    assert keyless.ok("status --json").json["key_source"] == "file"
+
+
+def test_two_sources_in_the_settings_are_a_usage_error(keyless: Home) -> None:
+    keyless.ok(["config", "set", "key.file", str(keyless.key_file)])
+    keyless.ok("config set key.command false")
+    for line in ("status", "key status", "user get login:ann", "doctor"):
+        check_refused(keyless.run(line), 2, "key.file", "key.command")
+    keyless.ok(["status", "--key-file", str(keyless.key_file)])
+
+
+def test_two_sources_in_the_environment_are_a_usage_error(home: Home) -> None:
+    home.environment["BUNKERCTL_KEY_COMMAND"] = f"cat {home.key_file}"
+    check_refused(home.run("status"), 2, "--key-file", "--key-command")
 
 
 def test_a_command_and_a_descriptor_keep_to_the_same_ranks(keyless: Home) -> None:
