@@ -6,10 +6,10 @@ _bunkerctl() {
         word=${COMP_WORDS[i]}
         if [[ $skip ]]; then skip=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--color|--config|--confirm|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--key-command|--key-fd|--key-file|--keyring-timeout|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
             -*) ;;
             *) case " $path $word" in
-                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  key'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit verify'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
             esac ;;
         esac
     done
@@ -29,10 +29,16 @@ _bunkerctl() {
             'user import --format') words="jsonl" ;;
             'user import --on-conflict') words="error skip update" ;;
             'user import --rejects') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'exp sweep --receipts') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'export --format') words="json" ;;
             'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all key.enroll key.recovery key.restore key.rotate vault.destroy" ;;
+            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate vault.destroy" ;;
             'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'audit export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'backup verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'backup restore --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'backup restore --ledger') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'backup restore --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'key rotate --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'key recovery create --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'key recovery verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -43,10 +49,12 @@ _bunkerctl() {
     if [[ -z $words && $skip ]]; then return; fi
     if [[ -z $words ]]; then
         case $path in
-            '') words="init status user exp export audit key doctor destroy config demo" ;;
+            '') words="init status user exp export audit erasure backup key doctor destroy config demo" ;;
             'user') words="add get update list forget import hold release" ;;
             'exp') words="start status cancel retain delete list sweep" ;;
-            'audit') words="list show head verify" ;;
+            'audit') words="list show head checkpoint key verify export prune" ;;
+            'erasure') words="show list verify" ;;
+            'backup') words="create list verify restore prune" ;;
             'key') words="status test enroll rotate recovery restore" ;;
             'key recovery') words="create verify" ;;
             'config') words="show get set path" ;;
@@ -60,10 +68,17 @@ _bunkerctl() {
             'user hold') [[ $cur == -* ]] && words="--reason --until" ;;
             'exp start') [[ $cur == -* ]] && words="--in --on --restart" ;;
             'exp list') [[ $cur == -* ]] && words="--due --within --limit" ;;
-            'exp sweep') [[ $cur == -* ]] && words="--dry-run --limit --max-deletes --accept-clock" ;;
+            'exp sweep') [[ $cur == -* ]] && words="--dry-run --limit --max-deletes --accept-clock --receipts" ;;
             'export') [[ $cur == -* ]] && words="--all --format --out --force" ;;
             'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
-            'audit verify') [[ $cur == -* ]] && words="--against" ;;
+            'audit verify') [[ $cur == -* ]] && words="--against --deep" ;;
+            'audit export') [[ $cur == -* ]] && words="--since --until --out --force" ;;
+            'audit prune') [[ $cur == -* ]] && words="--before" ;;
+            'erasure list') [[ $cur == -* ]] && words="--limit" ;;
+            'erasure verify') [[ $cur == -* ]] && words="--key" ;;
+            'backup create') [[ $cur == -* ]] && words="--keep --force" ;;
+            'backup verify') [[ $cur == -* ]] && words="--recovery-file" ;;
+            'backup restore') [[ $cur == -* ]] && words="--recovery-file --ledger --no-ledger --against" ;;
             'key enroll') [[ $cur == -* ]] && words="--default --replace" ;;
             'key rotate') [[ $cur == -* ]] && words="--recovery-file --no-recovery --skip-unreachable" ;;
             'key recovery create') [[ $cur == -* ]] && words="--recovery-file" ;;
@@ -75,7 +90,7 @@ _bunkerctl() {
     fi
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
     case $path in
-        'user import') [[ $cur == -* ]] || { compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return; } ;;
+        'user import'|'erasure verify'|'backup create'|'backup verify'|'backup restore') [[ $cur == -* ]] || { compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return; } ;;
     esac
 }
 complete -F _bunkerctl bunkerctl

@@ -4,7 +4,7 @@ function __bunkerctl_words
     for word in (commandline -opc)[2..]
         if test -n "$skip"
             set skip
-        else if contains -- $word --action --actor --after --against --color --config --confirm --created-before --data --expstatus --field --format --if-version --in --key-command --key-fd --key-file --keyring-timeout --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
+        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --expstatus --field --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -26,6 +26,8 @@ complete -c bunkerctl -n '__bunkerctl_exactly ' -a user -d 'People: add, read, c
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a exp -d 'Expirations: who is to be erased, when, and the sweep that does it.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a export -d 'Export everything held about one person, or with --all everybody\'s records.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a audit -d 'The audit trail: read it, and prove that it is whole.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a erasure -d 'Erasures: who was erased, and the receipts that prove it.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a backup -d 'Backups: make, check and restore them, without bringing anybody back.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a key -d 'The master key: look at it, put it elsewhere, recover it, rotate it.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a doctor -d 'Examine the machine and the vault, and say what to do about each finding.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a destroy -d 'End a vault for good: its key, its database and its ledger.'
@@ -49,7 +51,19 @@ complete -c bunkerctl -n '__bunkerctl_exactly exp' -a sweep -d 'Erase everybody 
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a list -d 'List audit events, newest last.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a show -d 'Show one event, with everything it says.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a head -d 'Print the head of the audit trail: keep it elsewhere, for `audit verify --against`.'
+complete -c bunkerctl -n '__bunkerctl_exactly audit' -a checkpoint -d 'Print the head of the audit trail, signed by the vault: keep it elsewhere.'
+complete -c bunkerctl -n '__bunkerctl_exactly audit' -a key -d 'Print the public key that checkpoints and receipts are checked with.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a verify -d 'Recompute the audit trail, and with --against prove that it continues an earlier head.'
+complete -c bunkerctl -n '__bunkerctl_exactly audit' -a export -d 'Export audit events with everything they say, as JSON lines or CSV.'
+complete -c bunkerctl -n '__bunkerctl_exactly audit' -a prune -d 'Delete old events; the tree over them and its signed checkpoint stay.'
+complete -c bunkerctl -n '__bunkerctl_exactly erasure' -a show -d 'Show the receipt of an erasure: what was erased when and why, and the proof of it.'
+complete -c bunkerctl -n '__bunkerctl_exactly erasure' -a list -d 'List who was erased, oldest first: tokens, times and reasons.'
+complete -c bunkerctl -n '__bunkerctl_exactly erasure' -a verify -d 'Check the receipt of an erasure: with the vault\'s public key alone, without the vault.'
+complete -c bunkerctl -n '__bunkerctl_exactly backup' -a create -d 'Write the whole vault into one encrypted file, and verify it.'
+complete -c bunkerctl -n '__bunkerctl_exactly backup' -a list -d 'List the backups that the vault has made and that were not removed.'
+complete -c bunkerctl -n '__bunkerctl_exactly backup' -a verify -d 'Check a backup whole: its bytes, every page, its audit trail and the signed checkpoint.'
+complete -c bunkerctl -n '__bunkerctl_exactly backup' -a restore -d 'Make a vault at a new place from a backup, and erase again whom it had lost since.'
+complete -c bunkerctl -n '__bunkerctl_exactly backup' -a prune -d 'Remove the files of backups whose time is over, as `backup create --keep` said.'
 complete -c bunkerctl -n '__bunkerctl_exactly key' -a status -d 'Show where the key comes from, and whether it is this vault\'s; never the key.'
 complete -c bunkerctl -n '__bunkerctl_exactly key' -a test -d 'Try what a job of cron would see: open the vault with nobody there to ask.'
 complete -c bunkerctl -n '__bunkerctl_exactly key' -a enroll -d 'Put the key in one more place, so that a job has a route of its own.'
@@ -113,16 +127,36 @@ complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l dry-run -d 'say what w
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l limit -x -d 'erase at most N, the longest due first'
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l max-deletes -x -d 'refuse only if more than N are due'
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l accept-clock -d 'the clock is right, though it looks wrong'
+complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l receipts -r -F -d 'write a receipt of each erasure there: TOKEN.json'
 complete -c bunkerctl -n '__bunkerctl_below export' -l all -d 'every living person, a JSON line each, as `user import` reads it'
 complete -c bunkerctl -n '__bunkerctl_below export' -l format -x -a 'json' -d 'form of the export'
 complete -c bunkerctl -n '__bunkerctl_below export' -l out -r -F -d 'write there (0600), not to standard output (`-`)'
 complete -c bunkerctl -n '__bunkerctl_below export' -l force -d 'replace a file that exists'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l since -x -d 'from this date on, or from that long ago'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l until -x -d 'before this date, or before that long ago'
-complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all key.enroll key.recovery key.restore key.rotate vault.destroy' -d 'this action alone'
+complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate vault.destroy' -d 'this action alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l actor -x -d 'events of this actor alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l limit -x -d 'the newest N'
-complete -c bunkerctl -n '__bunkerctl_below audit verify' -l against -r -F -d 'what `audit head --json` printed once'
+complete -c bunkerctl -n '__bunkerctl_below audit verify' -l against -r -F -d 'a head, checkpoint or anchor that was kept elsewhere'
+complete -c bunkerctl -n '__bunkerctl_below audit verify' -l deep -d 'also compare each living record with what the trail says of it'
+complete -c bunkerctl -n '__bunkerctl_below audit export' -l since -x -d 'from this date on, or from that long ago'
+complete -c bunkerctl -n '__bunkerctl_below audit export' -l until -x -d 'before this date, or before that long ago'
+complete -c bunkerctl -n '__bunkerctl_below audit export' -l out -r -F -d 'write there (0600), not to standard output (`-`)'
+complete -c bunkerctl -n '__bunkerctl_below audit export' -l force -d 'replace a file that exists'
+complete -c bunkerctl -n '__bunkerctl_below audit prune' -l before -x -d 'events from before this date, or so long ago'
+complete -c bunkerctl -n '__bunkerctl_below erasure list' -l limit -x -d 'the first N'
+complete -c bunkerctl -n '__bunkerctl_below erasure verify' -l key -x -d 'the vault\'s public key, as `audit key` printed it, or a file with it'
+complete -c bunkerctl -n '__bunkerctl_below erasure verify' -F
+complete -c bunkerctl -n '__bunkerctl_below backup create' -l keep -x -d 'how long it is to be kept: `backup prune` removes it then'
+complete -c bunkerctl -n '__bunkerctl_below backup create' -l force -d 'replace a file that exists'
+complete -c bunkerctl -n '__bunkerctl_below backup create' -F
+complete -c bunkerctl -n '__bunkerctl_below backup verify' -l recovery-file -r -F -d 'take the key from this recovery code; `-` is stdin'
+complete -c bunkerctl -n '__bunkerctl_below backup verify' -F
+complete -c bunkerctl -n '__bunkerctl_below backup restore' -l recovery-file -r -F -d 'take the key from this recovery code; `-` is stdin'
+complete -c bunkerctl -n '__bunkerctl_below backup restore' -l ledger -r -F -d 'the newest erasure ledger; else the one beside the vault'
+complete -c bunkerctl -n '__bunkerctl_below backup restore' -l no-ledger -d 'go on without one: who was erased since comes back'
+complete -c bunkerctl -n '__bunkerctl_below backup restore' -l against -r -F -d 'prove it against a head or checkpoint that was kept elsewhere'
+complete -c bunkerctl -n '__bunkerctl_below backup restore' -F
 complete -c bunkerctl -n '__bunkerctl_below key enroll' -l default -d 'take the key from there from now on, if nothing else is said'
 complete -c bunkerctl -n '__bunkerctl_below key enroll' -l replace -d 'replace another key that is there'
 complete -c bunkerctl -n '__bunkerctl_below key rotate' -l recovery-file -r -F -d 'write the new recovery code there (0600)'

@@ -12,10 +12,12 @@ import bunkerctl
 ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors",
-    "store keys crypto config directory files identities times jsontext merkle",
+    "store keys crypto config directory files identities times jsontext merkle notes manifests"
+    " ballast",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
-    " pages opening custody enrolment recovery restoration rotation destruction diagnosis",
+    " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
+    " checkpoints commitments receipts pruning backups reinstatement",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

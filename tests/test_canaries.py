@@ -132,6 +132,8 @@ FAILING = {
     + each("audit list", "--limit canary"),
     "audit show": each("audit show", "canary", "999"),
     "audit head": each("audit head", "canary"),
+    "audit checkpoint": each("audit checkpoint", "canary"),
+    "audit key": each("audit key", "canary"),
     "audit verify": each("audit verify", "canary", "--against /nowhere/x")
     + [("audit verify --against -", raw) for raw in MALFORMED]
     + each("audit verify", "--against -", stdin='{"vault_id":"canary","size":"canary"}')
@@ -140,6 +142,19 @@ FAILING = {
         "--against -",
         stdin='{"vault_id":"canary","size":1,"root":"canary","at":"2027-01-15"}',
     ),
+    "audit export": each("audit export", "canary", "--since canary", "-o json", "--out /dev/full"),
+    "audit prune": each("audit prune", "", "canary", "--before canary", "--before 1y"),
+    "erasure show": each("erasure show", "canary", NOBODY, "{held}"),
+    "erasure list": each("erasure list", "canary", "--limit canary"),
+    "erasure verify": [("erasure verify -", raw) for raw in MALFORMED]
+    + each(
+        "erasure verify", "- --key bunkerctl/canary+x", "/nowhere/x", stdin='{"schema":"canary"}'
+    ),
+    "backup create": each("backup create", "", "/dev/null", "/nowhere/x", "x --keep canary"),
+    "backup list": each("backup list", "canary"),
+    "backup verify": each("backup verify", "", "/nowhere/x", "/dev/null"),
+    "backup restore": each("backup restore", "/nowhere/x", "/dev/null", "x --no-ledger"),
+    "backup prune": each("backup prune", "canary"),
     "key status": each("key status", "canary"),
     "key test": each("key test", "canary", "--key-fd canary"),
     "key enroll": each("key enroll", "canary", "canary canary", "file", "keyring canary")

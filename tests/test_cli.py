@@ -28,6 +28,7 @@ USER = "token created_at updated_at version identities data expstatus exptime du
 EXP = "token expstatus exptime due_at exptoken started_at due overdue held retain_url delete_url"
 ERASED = "token erased_at reason erased event changed"
 EVENT = "seq at action outcome actor os_user host token fields reason ref hash"
+PROVEN = "pruned consistency people unchecked bad"
 SWEEP = "dry_run guard due erased held failed finished_earlier tokens started_at finished_at"
 STATUS = "vault vault_id users waiting due overdue held erased last_sweep next_due key_source"
 
@@ -133,7 +134,9 @@ def test_every_documented_field_is_there_in_its_order(home: Home) -> None:
         ("exp sweep", SWEEP),
         ("user import -", "read added updated skipped rejected"),
         ("audit head", "vault_id size root at"),
-        ("audit verify", "ok events head first_bad"),
+        ("audit verify", f"ok events head first_bad {PROVEN}"),
+        ("audit checkpoint", "vault_id size root at checkpoint"),
+        ("audit key", "vault_id key"),
         ("config get exp.max", "name value source"),
         (
             f"export {token}",

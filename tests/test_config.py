@@ -201,6 +201,7 @@ VALUES = [
     ("key.file", "/root/key", ""),
     ("key.command", "pass show bunkerctl", ""),
     ("key.keyring_timeout", "10s", "0s"),
+    ("audit.anchor", "file:/var/log/people.anchors,syslog,command:tee a,b", "mail:root"),
     ("exp.grace", "P30D", "30"),
     ("exp.max", "1y6mo", "0d"),
     ("exp.overdue_after", "26h", "1m"),

@@ -52,7 +52,7 @@ def test_a_stale_page_and_a_stray_one_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), "init status user exp export audit key doctor destroy config demo"),
+        (("",), "init status user exp export audit erasure backup key doctor destroy config demo"),
         (("user", "g"), "get"),
         (("--vault", "user", "exp", "sw"), "sweep"),
         (("user", "list", "--expstatus", ""), "none wait retain expired"),

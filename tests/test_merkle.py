@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import sha256
 
 import pytest
@@ -24,8 +25,37 @@ VECTORS = [
         "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
     ),
 ]
+# Of the same tests: heads of subtrees, by the numbers of their first and last leaf, ...
+NODES = {
+    "00": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "11": "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+    "23": "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+    "03": "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "44": "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    "45": "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a",
+    "67": "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+    "47": "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    "01": "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+}
+# ... the paths of ReferenceMerklePath, as (index, size, path), ...
+PATHS = [
+    (0, 1, ""),
+    (1, 2, "00"),
+    (0, 8, "11 23 47"),
+    (5, 8, "44 67 03"),
+    (2, 3, "01"),
+    (1, 5, "00 23 44"),
+]
+# ... and the proofs of ReferenceSnapshotConsistency, as (first, second, proof).
+PROOFS = [
+    (1, 1, ""),
+    (1, 8, "11 23 47"),
+    (6, 8, "45 67 03"),
+    (2, 5, "23 44"),
+]
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 EVENTS = [f"event {number}".encode() for number in range(71)]
+BASES = 34
 
 
 def naive_root(events: list[bytes]) -> bytes:
@@ -107,3 +137,176 @@ def test_a_leaf_is_never_taken_for_a_node() -> None:
     left, right = merkle.leaf_hash(b"a"), merkle.leaf_hash(b"b")
     assert merkle.leaf_hash(left + right) != merkle.node_hash(left, right)
     assert merkle.node_hash(left, right) != merkle.node_hash(right, left)
+
+
+def vector(names: str) -> list[bytes]:
+    return [bytes.fromhex(NODES[name]) for name in names.split()]
+
+
+def walked(
+    leaves: list[bytes], spans: list[tuple[int, int]], base: merkle.Tree | None = None
+) -> merkle.Nodes:
+    """Take what proofs need in one walk over the leaves, those of a pruned base left out."""
+    nodes = merkle.Nodes(one for span in spans for one in merkle.perfect(span))
+    tree = merkle.Tree() if base is None else merkle.Tree(base.size, base.frontier())
+    nodes.start_at(tree)
+    for leaf in leaves[tree.size :]:
+        nodes.append(tree, merkle.leaf_hash(leaf))
+    return nodes
+
+
+def included(leaves: list[bytes], index: int) -> list[bytes]:
+    size = len(leaves)
+    nodes = walked(leaves, merkle.inclusion_spans(index, size))
+    return merkle.inclusion_proof(index, size, nodes.head)
+
+
+def continued(leaves: list[bytes], first: int) -> list[bytes]:
+    second = len(leaves)
+    nodes = walked(leaves, merkle.consistency_spans(first, second))
+    return merkle.consistency_proof(first, second, nodes.head)
+
+
+@cache
+def head_of(start: int, end: int) -> bytes:
+    """MTH(D[start:end]) of the events."""
+    return naive_root(EVENTS[start:end])
+
+
+def naive_path(index: int, start: int, end: int) -> list[bytes]:
+    """PATH(index, D[start:end]) of RFC 6962, section 2.1.1, word for word."""
+    if end - start == 1:
+        return []
+    k = split(end - start)
+    if index < k:
+        return [*naive_path(index, start, start + k), head_of(start + k, end)]
+    return [*naive_path(index - k, start + k, end), head_of(start, start + k)]
+
+
+def naive_subproof(first: int, start: int, end: int, known: bool) -> list[bytes]:
+    """SUBPROOF(first, D[start:end], known) of RFC 6962, section 2.1.2, word for word."""
+    if first == end - start:
+        return [] if known else [head_of(start, end)]
+    k = split(end - start)
+    if first <= k:
+        return [*naive_subproof(first, start, start + k, known), head_of(start + k, end)]
+    return [*naive_subproof(first - k, start + k, end, False), head_of(start, start + k)]
+
+
+def split(count: int) -> int:
+    """Return the largest power of two below a count of two or more."""
+    return next(1 << bit for bit in range(count) if 1 << (bit + 1) >= count)
+
+
+def altered(proof: list[bytes]) -> list[list[bytes]]:
+    """Every way to get a proof a little wrong."""
+    other = merkle.leaf_hash(b"other")
+    one_wrong = [
+        [*proof[:at], bytes([node[0] ^ bit, *node[1:31], node[31] ^ (bit ^ 1)]), *proof[at + 1 :]]
+        for at, node in enumerate(proof)
+        for bit in (0, 1)
+    ]
+    one_less = [[*proof[:at], *proof[at + 1 :]] for at in range(len(proof))]
+    one_more = [[*proof[:at], other, *proof[at:]] for at in range(len(proof) + 1)]
+    twice = [[*proof[:at], node, *proof[at:]] for at, node in enumerate(proof)]
+    short = [[*proof[:at], node[:31], *proof[at + 1 :]] for at, node in enumerate(proof)]
+    turned = [proof[::-1]] if len(proof) > 1 else []
+    return one_wrong + one_less + one_more + twice + short + turned
+
+
+@pytest.mark.parametrize(("index", "size", "path"), PATHS)
+def test_the_paths_are_those_of_certificate_transparency(index: int, size: int, path: str) -> None:
+    leaves = [bytes.fromhex(leaf) for leaf, _ in VECTORS[:size]]
+    assert included(leaves, index) == vector(path)
+    leaf, root = merkle.leaf_hash(leaves[index]), bytes.fromhex(VECTORS[size - 1][1])
+    assert merkle.root_of_inclusion(leaf, index, size, vector(path)) == root
+
+
+@pytest.mark.parametrize(("first", "second", "proof"), PROOFS)
+def test_the_consistency_proofs_are_those_of_certificate_transparency(
+    first: int, second: int, proof: str
+) -> None:
+    leaves = [bytes.fromhex(leaf) for leaf, _ in VECTORS[:second]]
+    assert continued(leaves, first) == vector(proof)
+    then, now = (bytes.fromhex(VECTORS[size - 1][1]) for size in (first, second))
+    assert merkle.is_consistent(first, second, then, now, vector(proof))
+
+
+@pytest.mark.parametrize("size", range(1, len(EVENTS)))
+def test_the_path_of_each_leaf_is_that_of_the_definition_and_leads_to_the_root(size: int) -> None:
+    for index in range(size):
+        proof = included(EVENTS[:size], index)
+        assert proof == naive_path(index, 0, size)
+        leaf = merkle.leaf_hash(EVENTS[index])
+        assert merkle.root_of_inclusion(leaf, index, size, proof) == head_of(0, size)
+
+
+@pytest.mark.parametrize("size", range(1, len(EVENTS)))
+def test_an_altered_path_does_not_lead_to_the_root(size: int) -> None:
+    for index in range(size):
+        leaf, root = merkle.leaf_hash(EVENTS[index]), head_of(0, size)
+        proof = naive_path(index, 0, size)
+        for wrong in altered(proof):
+            assert merkle.root_of_inclusion(leaf, index, size, wrong) != root
+        for other in set(range(size + 2)) - {index}:
+            assert merkle.root_of_inclusion(leaf, other, size, proof) != root
+        for other in (0, index, 2 * size, 64 * size):
+            assert merkle.root_of_inclusion(leaf, index, other, proof) != root
+        for wrong_leaf in (EVENTS[index], merkle.leaf_hash(b"other"), root if proof else b""):
+            assert merkle.root_of_inclusion(wrong_leaf, index, size, proof) != root
+
+
+@pytest.mark.parametrize("second", range(1, len(EVENTS)))
+def test_each_consistency_proof_is_that_of_the_definition_and_holds(second: int) -> None:
+    for first in range(1, second + 1):
+        proof = continued(EVENTS[:second], first)
+        assert proof == naive_subproof(first, 0, second, True)
+        assert merkle.is_consistent(first, second, head_of(0, first), head_of(0, second), proof)
+
+
+@pytest.mark.parametrize("second", range(1, len(EVENTS)))
+def test_an_altered_consistency_proof_does_not_hold(second: int) -> None:
+    other = merkle.leaf_hash(b"other")
+    for first in range(1, second + 1):
+        then, now = head_of(0, first), head_of(0, second)
+        proof = naive_subproof(first, 0, second, True)
+        for wrong in altered(proof):
+            assert not merkle.is_consistent(first, second, then, now, wrong)
+        assert not merkle.is_consistent(first, second, other, now, proof)
+        assert not merkle.is_consistent(first, second, then, other, proof)
+        assert not merkle.is_consistent(second + 1, second, then, now, proof)
+        if first < second:
+            assert not merkle.is_consistent(first, second, now, then, proof)
+            assert not merkle.is_consistent(second, first, now, then, proof)
+            assert not merkle.is_consistent(first, first, then, now, [])
+            assert not merkle.is_consistent(first, 64 * second, then, now, proof)
+
+
+def test_whatever_continues_nothing_and_nothing_is_proven_of_it() -> None:
+    nothing, root = merkle.Tree().root(), head_of(0, 7)
+    assert continued(EVENTS[:7], 0) == continued(EVENTS[:7], 7) == []
+    assert merkle.is_consistent(0, 7, nothing, root, [])
+    assert merkle.is_consistent(7, 7, root, root, [])
+    assert not merkle.is_consistent(0, 7, nothing, root, [root])
+    assert not merkle.is_consistent(7, 7, root, root, [root])
+    assert merkle.root_of_inclusion(root, 0, 0, []) is None
+
+
+@pytest.mark.parametrize("base", range(1, BASES))
+def test_proofs_on_a_pruned_base_are_those_of_the_whole_tree(base: int) -> None:
+    left = grown(EVENTS[:base])
+    for size in range(base, BASES):
+        spans = [span for n in range(base, size) for span in merkle.inclusion_spans(n, size)]
+        spans += [span for n in range(base, size) for span in merkle.consistency_spans(n, size)]
+        nodes = walked(EVENTS[:size], spans, left)
+        for number in range(base, size):
+            path = merkle.inclusion_proof(number, size, nodes.head)
+            assert path == naive_path(number, 0, size)
+            proof = merkle.consistency_proof(number, size, nodes.head)
+            assert proof == naive_subproof(number, 0, size, True)
+
+
+def test_what_was_pruned_cannot_be_proven() -> None:
+    nodes = walked(EVENTS[:8], merkle.inclusion_spans(2, 8), grown(EVENTS[:5]))
+    with pytest.raises(KeyError):
+        merkle.inclusion_proof(2, 8, nodes.head)

@@ -210,5 +210,5 @@ def test_nothing_is_written_outside_the_vault(home: Home) -> None:
     assert count(home, "users") == 19
     assert [list(place.iterdir()) for place in places] == [[], [], []]
     assert set(home.directory.iterdir()) == before
-    names = {"vault.db", "vault.json", "vault.lock", "erasures.jsonl"}
+    names = {"vault.db", "vault.json", "vault.lock", "vault.ballast", "erasures.jsonl"}
     assert {path.name for path in home.vault.iterdir()} == names

@@ -170,7 +170,26 @@ vault_id\t5d1c8f0e-4a43-4a39-9f7b-0d1a5b2f9a10
 """
 )
 CODE = SAFE + "$ cp people.code media/safe/people.code && cp key .config/bunkerctl/sweep.key\n"
+ERASED = "9f1b3c9a-7a40-4c55-8f2e-1d7f5a9f0b77"
+GONE = f"""{ANN}
+$ bunkerctl user forget ann@example.com --yes | grep token
+token\t{ERASED}
+$ bunkerctl erasure show {ERASED} --json > receipt.json
+$ bunkerctl audit key > people.pub
+"""
+BACKUP = (
+    SAFE
+    + """
+$ mkdir -p media/backup
+$ bunkerctl backup create people.bunker > made
+"""
+)
 PREPARED = {
+    ("erasure", "show"): GONE,
+    ("erasure", "verify"): GONE,
+    ("backup", "create"): BACKUP,
+    ("backup", "verify"): BACKUP,
+    ("backup", "restore"): BACKUP,
     ("init",): EMPTY,
     ("user", "add"): VAULT,
     ("export",): ANN + "$ rm *.json*\n",

@@ -2,7 +2,7 @@
 # What the system must have. As root on Debian or Ubuntu it is installed, else it is named.
 #   packages.sh python   print a Python that is new enough
 #   packages.sh venv     let that Python make virtual environments
-#   packages.sh test     what the tests need besides: a keyring, and a clock that can be moved
+#   packages.sh test     what the tests need besides: a keyring, a clock that can be moved, strace
 set -eu
 
 python() {
@@ -48,6 +48,7 @@ test)
     command -v dbus-daemon >/dev/null || missing="$missing dbus-daemon"
     command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
     command -v faketime >/dev/null || missing="$missing faketime libfaketime"
+    command -v strace >/dev/null || missing="$missing strace"
     if [ -z "$missing" ]; then
         exit 0
     fi
@@ -57,7 +58,8 @@ test)
     else
         echo "not installed:$missing" >&2
         echo "so left out: tests of the keyring (dbus-daemon, gnome-keyring)," \
-            "tests that move the clock of a process (faketime)" >&2
+            "tests that move the clock of a process (faketime)," \
+            "tests that kill a process at a system call (strace)" >&2
     fi
     ;;
 esac

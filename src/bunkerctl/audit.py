@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from bunkerctl import errors, merkle, times
+from bunkerctl import checkpoints, errors, merkle, times
 from bunkerctl.model import Head, Value
 from bunkerctl.store import audit as store
 from bunkerctl.store.users import token_bytes, token_text
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from bunkerctl.checkpoints import Kept
     from bunkerctl.store.connection import Database
     from bunkerctl.vault import Vault
 
@@ -43,13 +44,19 @@ class Filter(Value):
 
 
 class Verification(Value):
-    """`first_bad` is the first event that cannot be trusted, None if that cannot be told."""
+    """`first_bad` is the first event that cannot be trusted, None if that cannot be told.
+
+    `proof` shows that the trail continues the head it was held against (RFC 6962, section
+    2.1.2), `pruned` is how many events are known by their tree alone.
+    """
 
     ok: bool
     events: int
     head: Head
     first_bad: int | None
     problem: str | None
+    proof: list[bytes] | None
+    pruned: int
 
 
 def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
@@ -90,43 +97,84 @@ def head(vault: Vault) -> Head:
         return _head(vault, store.tree(vault.db))
 
 
-def verify(vault: Vault, against: Head | None = None) -> Verification:
-    """Recompute the tree from every event, and prove it to be a continuation of `against`.
+def verify(vault: Vault, kept: Kept | None = None) -> Verification:
+    """Recompute the tree from every event, and prove it to be a continuation of a head kept.
 
     Raises:
-        Invalid: `against` is another vault's.
+        Invalid: the head is another vault's.
+        Conflict: the head is older than what is left of the trail.
     """
+    against = None if kept is None else kept.head
     if against is not None and against.vault_id != vault.header.vault_id:
         raise errors.Invalid("that head is another vault's")
+    bad: tuple[int | None, str] | None = None
     with vault.reading():
         stored = store.tree(vault.db)
-    checkpoints = {start + count for start, count in merkle.subtrees(stored.size)}
-    heads = stored.frontier()
-    tree = merkle.Tree()
-    root_then = tree.root() if against is not None and against.size == 0 else None
-    bad: tuple[int | None, str] | None = None
-    for leaf in _leaves(vault, stored.size):
-        if isinstance(leaf, int):
-            bad = (leaf, "an event is missing, added or altered")
-            break
-        tree.append(leaf)
-        if against is not None and tree.size == against.size:
-            root_then = tree.root()
-        if tree.size in checkpoints:
-            known = tree.frontier()
-            if not heads.startswith(known):
-                start = tree.size - (tree.size & -tree.size)
-                bad = (start + 1, "the events do not give the stored tree")
-                break
+        pruned = store.pruned(vault.db)
+        if pruned is not None and not checkpoints.is_own(vault, pruned.tree, pruned.checkpoint):
+            bad = (None, "what pruning has left is not signed by this vault")
+        elif pruned is not None and store.has_pruned(vault.db, pruned.tree.size):
+            bad = (None, "there is an event among those that were pruned")
+        elif kept is not None and not checkpoints.is_signed_by(vault, kept):
+            bad = (None, "the head it is held against is not signed by this vault")
+    tree = merkle.Tree() if pruned is None else pruned.tree
+    begin = tree.size
+    if against is not None and 0 < against.size < begin:
+        raise errors.Conflict(
+            f"the events up to {begin} were pruned: an older head has nothing to be held against",
+            hint="hold it against a head from after that",
+        )
+    walk = _Walk(tree, stored, against)
+    bad = bad or walk.over(_leaves(vault, begin, stored.size))
+    proof = None
     if bad is None and against is not None:
-        bad = _compare(against, tree.size, root_then)
+        bad = _compare(against, tree.size, walk.root_then)
+        proof = None if bad else walk.proof()
     return Verification(
         ok=bad is None,
         events=stored.size,
         head=_head(vault, stored),
         first_bad=bad and bad[0],
         problem=bad and bad[1],
+        proof=proof,
+        pruned=begin,
     )
+
+
+class _Walk:
+    """One pass over the leaves: is the stored tree theirs, and what was the root at a head?"""
+
+    def __init__(self, tree: merkle.Tree, stored: merkle.Tree, against: Head | None) -> None:
+        self._tree = tree
+        self._stored = stored
+        self._against = against
+        self._ends = {start + count for start, count in merkle.subtrees(stored.size)}
+        self.root_then = tree.root() if against and against.size in (0, tree.size) else None
+        if against is not None and against.size == 0:
+            self.root_then = merkle.Tree().root()
+        fits = against is not None and against.size <= stored.size
+        spans = merkle.consistency_spans(against.size, stored.size) if against and fits else []
+        self._nodes = merkle.Nodes(one for span in spans for one in merkle.perfect(span))
+        self._nodes.start_at(tree)
+
+    def over(self, leaves: Iterator[bytes | int]) -> tuple[int, str] | None:
+        """Append the leaves; return the first event that is bad, and why."""
+        tree, stored = self._tree, self._stored.frontier()
+        for leaf in leaves:
+            if isinstance(leaf, int):
+                return leaf, "an event is missing, added or altered"
+            self._nodes.append(tree, leaf)
+            if self._against is not None and tree.size == self._against.size:
+                self.root_then = tree.root()
+            if tree.size in self._ends and not stored.startswith(tree.frontier()):
+                start = tree.size - (tree.size & -tree.size)
+                return start + 1, "the events do not give the stored tree"
+        return None
+
+    def proof(self) -> list[bytes] | None:
+        if self._against is None or self._against.size > self._stored.size:
+            return None
+        return merkle.consistency_proof(self._against.size, self._stored.size, self._nodes.head)
 
 
 def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | None, str] | None:
@@ -137,12 +185,12 @@ def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | N
     return None
 
 
-def _leaves(vault: Vault, size: int) -> Iterator[bytes | int]:
+def _leaves(vault: Vault, begin: int, size: int) -> Iterator[bytes | int]:
     """Yield the hash of each event in order, or the number of the first that is not as it must be.
 
-    In pages: a long read would keep the pages of erased people alive.
+    `begin` events were pruned. In pages: a long read would keep the pages of erased people alive.
     """
-    expected = 1
+    expected = begin + 1
     while True:
         with vault.reading():
             page = store.leaves(vault.db, expected - 1, PAGE)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SYSTEM_FILE = "/etc/bunkerctl/config.toml"
 MAX_BYTES = 1024 * 1024
+DAY_SECONDS = 86400
+MOST_PARTS = 3  # of the name of a setting; more are unknown
 FORMS = ("table", "plain", "json", "jsonl", "csv")
 COLORS = ("auto", "always", "never")
 
@@ -69,6 +71,37 @@ def _wait(value: str) -> times.Duration:
     return times.parse_duration(value, zero=True)
 
 
+def anchors(value: str) -> dict[str, str]:
+    """Return the places of `audit.anchor` by their kind: file, syslog, command.
+
+    Raises:
+        Invalid: it names something else, or a kind twice.
+    """
+    found: dict[str, str] = {}
+    rest = value
+    while rest:
+        command = rest.strip().startswith("command:")
+        one, rest = (rest, "") if command else rest.partition(",")[::2]
+        kind, _, place = one.strip().partition(":")
+        good = {"file": os.path.isabs(place), "syslog": not place, "command": bool(place.strip())}
+        if not good.get(kind) or kind in found:
+            raise Invalid(
+                "it must be file:PATH, syslog or command:CMD",
+                hint="for example file:/var/log/people.anchors,syslog",
+            )
+        found[kind] = place
+    if not found:
+        raise Invalid("it is empty")
+    return found
+
+
+def _patience(value: str) -> times.Duration:
+    found = times.parse_duration(value)
+    if found.months or found.seconds > DAY_SECONDS:
+        raise Invalid("it must be a day at most")
+    return found
+
+
 SETTINGS: dict[str, Setting] = {
     "vault": Setting(check=_path, default=None, help="directory of the vault"),
     "output": Setting(check=_one_of(*FORMS), default=None, help="form of the result"),
@@ -78,9 +111,15 @@ SETTINGS: dict[str, Setting] = {
     "key.file": Setting(check=_path, default=None, help="file with the master key"),
     "key.command": Setting(check=_text, default=None, help="command that prints the master key"),
     "key.keyring_timeout": Setting(
-        check=times.parse_duration,
+        check=_patience,
         default=None,
         help="how long to wait for the keyring (5s, and 2min with a person at a terminal)",
+    ),
+    "audit.anchor": Setting(
+        check=anchors,
+        default=None,
+        help="where each sweep and backup puts a signed checkpoint: file:PATH, syslog, command:CMD;"
+        " several with commas, a command last",
     ),
     "exp.grace": Setting(
         check=times.parse_duration, default="30d", help="time from `exp start` to the erasure"
@@ -215,9 +254,13 @@ def _parse(path: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         where = str(error).rpartition("(")[2].rstrip(")")  # "at line 3, column 5", no content
         raise Invalid(f"{path}: malformed TOML ({where})") from None
+    except (ValueError, RecursionError):  # a number of too many digits, brackets too deep
+        raise Invalid(f"{path}: malformed TOML") from None
 
 
 def _flat(table: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    if prefix.count(".") > MOST_PARTS:
+        return [(prefix.rstrip("."), table)]
     flat: list[tuple[str, Any]] = []
     for key, value in table.items():
         if isinstance(value, dict) and f"{prefix}{key}" not in SETTINGS:

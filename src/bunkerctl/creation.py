@@ -7,7 +7,7 @@ import shutil
 import uuid
 from contextlib import ExitStack, contextmanager
 
-from bunkerctl import crypto, errors, files, keys, recovery
+from bunkerctl import ballast, crypto, errors, files, keys, recovery
 from bunkerctl.directory import (
     DATABASE,
     HEADER,
@@ -26,7 +26,7 @@ from bunkerctl.vault import Vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bunkerctl.keys import Session
     from bunkerctl.vault import Surroundings
@@ -52,8 +52,6 @@ def create(
     """
     directory = os.path.abspath(directory)
     key_file = place.place if place.source == "file" else None
-    if key_file and os.path.dirname(key_file) == directory:
-        raise errors.Usage("the key file must lie outside the vault", hint="another directory")
     check_free(directory)
     parent = os.path.dirname(directory)
     files.make_directory(parent)
@@ -62,7 +60,9 @@ def create(
     with (
         _alone(parent, key_file, surroundings.lock_wait),
         _stored_key(place, vault_id, surroundings.session, directory) as master,
-        _stored_code(recovery_file, code, vault_id, now, directory),
+        recovery.written(
+            recovery_file, code or "", vault_id, now, lambda: _is_there(directory, vault_id)
+        ),
     ):
         header = Header(
             vault_id=vault_id,
@@ -126,6 +126,7 @@ def _fill(directory: str, header: Header, master: bytes, origin: Origin, now: in
     files.sync(path)
     for name, content in ((HEADER, header_text(header)), (LEDGER, b""), (LOCK, b"")):
         files.create(os.path.join(directory, name), content)
+    ballast.keep(directory)
     files.sync_directory(directory)
 
 
@@ -144,30 +145,20 @@ def _alone(parent: str, key_file: str | None, lock_wait: float) -> Iterator[None
 
 @contextmanager
 def _stored_key(place: Route, vault_id: str, session: Session, directory: str) -> Iterator[bytes]:
-    """Store a new key, read back; take it away again if its vault was not made."""
-    undo = _store(place, vault_id, session)
+    """Store a new key, read back; take it away again if its vault was not made.
+
+    A key file that is there is used.
+    """
+    found = place.source == "file" and os.path.lexists(place.place)
     try:
+        if found:
+            keys.claim(place, vault_id)
+        else:
+            keys.store(place, vault_id, crypto.new_master_key(), session)
         yield keys.fetch(place, vault_id, session)
     except BaseException:
         if not _is_there(directory, vault_id):
-            undo()
-        raise
-
-
-@contextmanager
-def _stored_code(
-    path: str | None, code: str | None, vault_id: str, now: int, directory: str
-) -> Iterator[None]:
-    """Write the recovery code into a file; take it away again if its vault was not made."""
-    if path is None or code is None:
-        yield
-        return
-    recovery.write_file(path, code, vault_id, now)
-    try:
-        yield
-    except BaseException:
-        if not _is_there(directory, vault_id):
-            os.unlink(path)
+            (keys.disclaim(place, vault_id) if found else keys.remove(place, vault_id, session))
         raise
 
 
@@ -179,12 +170,3 @@ def _is_there(directory: str, vault_id: str) -> bool:
         return False
     except errors.BunkerError:
         return True  # in doubt the key stays: without it a vault is lost
-
-
-def _store(place: Route, vault_id: str, session: Session) -> Callable[[], None]:
-    """Put a new key into its place; a key file that is there is used. Return how to undo it."""
-    if place.source == "file" and os.path.lexists(place.place):
-        keys.claim(place, vault_id)
-        return lambda: keys.disclaim(place, vault_id)
-    keys.store(place, vault_id, crypto.new_master_key(), session)
-    return lambda: keys.remove(place, vault_id, session)

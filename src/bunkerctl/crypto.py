@@ -9,13 +9,10 @@ from __future__ import annotations
 import hmac
 import os
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 KEY_BYTES = 32
 SALT_BYTES = 16
-_NONCE_BYTES = 12
+_NONCE_BYTES, _TAG_BYTES = 12, 16
+WRAPPED_BYTES = _NONCE_BYTES + KEY_BYTES + _TAG_BYTES
 
 
 def new_master_key() -> bytes:
@@ -42,30 +39,82 @@ def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
     return hmac.digest(hmac.digest(salt, key, "sha256"), info + b"\x01", "sha256")
 
 
-def wrap(secret: bytes, vault_id: bytes, master: bytes) -> bytes:
-    """Return the master key under a key derived from `secret`: nonce, AES-256-GCM, tag.
+def public_key(seed: bytes) -> bytes:
+    """Return the 32 bytes of the Ed25519 public key (RFC 8032) of a random seed."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    `secret` is random, so it needs no slow derivation (NIST SP 800-38D for the mode).
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def sign(seed: bytes, message: bytes) -> bytes:
+    """Return the 64 bytes of an Ed25519 signature."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+
+
+def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether an Ed25519 signature is good."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def wrap(secret: bytes, vault_id: bytes, master: bytes) -> bytes:
+    """Return the master key under a key derived from the secret of a recovery code.
+
+    The secret is random, so it needs no slow derivation.
     """
-    nonce = os.urandom(_NONCE_BYTES)
-    return nonce + _recovery_cipher(secret, vault_id).encrypt(nonce, master, vault_id)
+    return _sealed(hkdf(secret, vault_id, b"bunkerctl/1/recovery"), master, vault_id)
 
 
 def unwrap(secret: bytes, vault_id: bytes, wrapped: bytes) -> bytes | None:
     """Return the master key that `wrap` has wrapped; None if `secret` is another one."""
-    from cryptography.exceptions import InvalidTag
-
-    nonce, sealed = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
-    try:
-        return _recovery_cipher(secret, vault_id).decrypt(nonce, sealed, vault_id)
-    except InvalidTag:
-        return None
+    return _opened(hkdf(secret, vault_id, b"bunkerctl/1/recovery"), wrapped, vault_id)
 
 
-def _recovery_cipher(secret: bytes, vault_id: bytes) -> AESGCM:
+def wrap_backup(master: bytes, vault_id: bytes, backup_id: bytes, key: bytes) -> bytes:
+    """Return a backup's own key under one derived from the master key."""
+    return _sealed(hkdf(master, vault_id, b"bunkerctl/1/backup"), key, backup_id)
+
+
+def unwrap_backup(master: bytes, vault_id: bytes, backup_id: bytes, wrapped: bytes) -> bytes | None:
+    """Return what `wrap_backup` has wrapped; None if it was by another key."""
+    return _opened(hkdf(master, vault_id, b"bunkerctl/1/backup"), wrapped, backup_id)
+
+
+def backup_keys(key: bytes, backup_id: bytes) -> tuple[bytes, bytes]:
+    """Return the raw key of a backup's database, and the one that authenticates its manifest."""
+    names = (b"bunkerctl/1/backup-db", b"bunkerctl/1/backup-manifest")
+    return hkdf(key, backup_id, names[0]), hkdf(key, backup_id, names[1])
+
+
+def mac(key: bytes, message: bytes) -> str:
+    """Return HMAC-SHA256 (hex)."""
+    return hmac.digest(key, message, "sha256").hex()
+
+
+def _sealed(key: bytes, plain: bytes, about: bytes) -> bytes:
+    """Return a nonce, and AES-256-GCM (NIST SP 800-38D) of `plain`, bound to `about`."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(hkdf(secret, vault_id, b"bunkerctl/1/recovery"))
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, plain, about)
+
+
+def _opened(key: bytes, sealed: bytes, about: bytes) -> bytes | None:
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about)
+    except (InvalidTag, ValueError):
+        return None
 
 
 def identity_tag(index_key: bytes, kind: str, value: str) -> int:

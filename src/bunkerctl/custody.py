@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bunkerctl import errors, keys, opening
-from bunkerctl.directory import read_header
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -39,7 +38,7 @@ def look(directory: str, given: Route | None, session: Session) -> Custody:
         NoVault, IntegrityFailure, InputOutput: its header cannot be read.
         KeyUnavailable: nothing names a source.
     """
-    header = read_header(directory)
+    header = opening.living(directory)
     route = opening.route_of(header, given)
     session = session.with_(attended=False)
     locked: bool | None = None

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 
-from bunkerctl import errors, files, keys
+from bunkerctl import ballast, errors, files, keys
 from bunkerctl.directory import (
     DATABASE,
     HEADER,
     LEDGER,
     LOCK,
     enter,
+    read_header,
     sharers,
     write_header,
 )
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Vault
 
 ACTION = "vault.destroy"
-_FILES = (DATABASE, DATABASE + "-wal", DATABASE + "-shm", DATABASE + "-journal", LEDGER, LOCK)
+_FILES = (
+    *(DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
+    LEDGER,
+    LOCK,
+    ballast.NAME,
+)
 _ALWAYS_REMAINS = (
     "copies of the vault's files in backups and snapshots: a copy of the key, or a recovery code, "
     "still opens those"
@@ -76,6 +82,7 @@ def go_on(directory: str, header: Header, session: Session, lock_wait: float) ->
     """Remove what is left of a vault whose destruction was cut off; its key may be gone."""
     presence = enter(directory, lock_wait, alone=True)
     try:
+        read_header(directory)  # another call may have been faster
         return _remove(directory, header, None, session)
     finally:
         os.close(presence)
@@ -93,14 +100,18 @@ def _remove(directory: str, header: Header, used: Route | None, session: Session
         remains.append(f"the key in {used.words()}, which this call took it from")
     for name in sorted(os.listdir(directory)):
         if name.startswith(f".{HEADER}."):  # left by a kill in the middle of replacing it
-            _remove_file(os.path.join(directory, name))
-    removed += [name for name in (*_FILES, HEADER) if _remove_file(os.path.join(directory, name))]
+            files.remove(os.path.join(directory, name))
+    removed += [name for name in (*_FILES, HEADER) if files.remove(os.path.join(directory, name))]
+    others = sorted(os.listdir(directory))
+    if others:
+        remains.append(f"{directory}, with files that are not the vault's: {', '.join(others)}")
     try:
         files.sync_directory(directory)
         os.rmdir(os.path.realpath(directory))
         files.sync_directory(os.path.dirname(os.path.abspath(directory)))
-    except OSError:
-        remains.append(f"{directory}, which has files that are not the vault's")
+    except OSError as error:
+        if not others:
+            raise files.explain(error, "remove", directory) from error
     return Destroyed(
         directory=directory,
         vault_id=header.vault_id,
@@ -112,16 +123,15 @@ def _remove(directory: str, header: Header, used: Route | None, session: Session
 def _remove_key(place: Route, directory: str, header: Header, session: Session) -> str | None:
     """Remove the key from a place; return why it is left, "" if none is there, None if done."""
     if place.source == "credential":
-        return None if _remove_file(place.place) else ""
+        return _remove_credential(place, header, session)
     if others := sharers(directory, header.vault_id, place):
         keys.disclaim(place, header.vault_id)
         return f"{others[0]} has its key there"
     try:
-        if keys.waiting(place, header.vault_id, session) is not None:
+        later = keys.waiting(place, header.vault_id, session)
+        if later is not None and _is_own(later, header):
             keys.remove(place, header.vault_id, session, waiting=True)
-        if keys.id_of(keys.fetch(place, header.vault_id, session), header.vault_id) != (
-            header.key_id
-        ):
+        if not _is_own(keys.fetch(place, header.vault_id, session), header):
             return "another key is there"
         keys.remove(place, header.vault_id, session)
     except errors.KeyUnavailable as error:
@@ -131,11 +141,22 @@ def _remove_key(place: Route, directory: str, header: Header, session: Session) 
     return None
 
 
-def _remove_file(path: str) -> bool:
+def _remove_credential(place: Route, header: Header, session: Session) -> str | None:
+    """Remove a credential if it has this vault's key, as `_remove_key` does."""
+    from bunkerctl.keys import credential
+
+    if not os.path.lexists(place.place):
+        return ""
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise files.explain(error, "remove", path) from error
-    return True
+        found = keys.parse(credential.unseal(place.place, session.environment), place.words())
+        if not _is_own(found, header):
+            return "another key is there"
+        files.remove(place.place)
+    except (errors.KeyUnavailable, errors.InputOutput) as error:
+        return f"{error.message}; remove it as root"
+    return None
+
+
+def _is_own(key: bytes, header: Header) -> bool:
+    later = header.succession and header.succession.key_id
+    return keys.id_of(key, header.vault_id) in (header.key_id, later)

@@ -7,7 +7,7 @@ import os
 import stat
 import uuid
 
-from bunkerctl import errors, files, times
+from bunkerctl import crypto, errors, files, times
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 
@@ -97,11 +97,11 @@ def read_header(directory: str) -> Header:
             vault_id=str(uuid.UUID(said["vault_id"])),
             created_at=times.parse_date(said["created_at"]),
             key_id=_hex(said["key_id"]),
-            key=None if said["key"] is None else _route(said["key"], RECORDED),
-            copies=tuple(_route(one, COPIED) for one in said.get("copies", ())),
-            recovery=_recovery(said.get("recovery")),
+            key=None if said["key"] is None else read_route(said["key"]),
+            copies=tuple(read_route(one, COPIED) for one in said.get("copies", ())),
+            recovery=read_recovery(said.get("recovery")),
             succession=_succession(said.get("next")),
-            ending=bool(said.get("ending")),
+            ending=said.get("ending") is True,
         )
     except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
         raise errors.IntegrityFailure(f"{path} is damaged") from None
@@ -123,25 +123,32 @@ def _hex(text: str) -> str:
     return text
 
 
-def _route(said: dict[str, str], sources: tuple[str, ...]) -> Route:
+def read_route(said: dict[str, str], sources: tuple[str, ...] = RECORDED) -> Route:
+    """Return a route as `route_said` has it; raise TypeError or KeyError for anything else."""
     source, place = said["source"], said["place"]
     if source not in sources or not isinstance(place, str) or not place:
         raise TypeError("not a route to a key")
     return Route(source=source, place=place)
 
 
-def _recovery(said: dict[str, str] | None) -> Recovery | None:
+def read_recovery(said: dict[str, str] | None) -> Recovery | None:
+    """Return a recovery as `recovery_said` has it, None for None.
+
+    Raises:
+        KeyError, TypeError, ValueError, Invalid: it is something else.
+    """
     if said is None:
         return None
-    return Recovery(
-        made_at=times.parse_date(said["made_at"]), wrapped=bytes.fromhex(said["wrapped"])
-    )
+    wrapped = bytes.fromhex(said["wrapped"])
+    if len(wrapped) != crypto.WRAPPED_BYTES:
+        raise ValueError("not a wrapped key")
+    return Recovery(made_at=times.parse_date(said["made_at"]), wrapped=wrapped)
 
 
 def _succession(said: dict[str, Any] | None) -> Succession | None:
     if said is None:
         return None
-    return Succession(key_id=_hex(said["key_id"]), recovery=_recovery(said["recovery"]))
+    return Succession(key_id=_hex(said["key_id"]), recovery=read_recovery(said["recovery"]))
 
 
 def header_text(header: Header) -> bytes:
@@ -151,28 +158,28 @@ def header_text(header: Header) -> bytes:
         "vault_id": header.vault_id,
         "created_at": times.text(header.created_at),
         "key_id": header.key_id,
-        "key": header.key and _route_said(header.key),
+        "key": header.key and route_said(header.key),
     }
     if header.copies:
-        said["copies"] = [_route_said(copy) for copy in header.copies]
+        said["copies"] = [route_said(copy) for copy in header.copies]
     if header.recovery:
-        said["recovery"] = _recovery_said(header.recovery)
+        said["recovery"] = recovery_said(header.recovery)
     if header.succession:
         recovery = header.succession.recovery
         said["next"] = {
             "key_id": header.succession.key_id,
-            "recovery": recovery and _recovery_said(recovery),
+            "recovery": recovery and recovery_said(recovery),
         }
     if header.ending:
         said["ending"] = True
     return json.dumps(said, indent=2).encode() + b"\n"
 
 
-def _route_said(route: Route) -> dict[str, str]:
+def route_said(route: Route) -> dict[str, str]:
     return {"source": route.source, "place": route.place}
 
 
-def _recovery_said(recovery: Recovery) -> dict[str, str]:
+def recovery_said(recovery: Recovery) -> dict[str, str]:
     return {"made_at": times.text(recovery.made_at), "wrapped": recovery.wrapped.hex()}
 
 
@@ -186,6 +193,13 @@ def write_header(directory: str, header: Header) -> None:
     found = os.lstat(path)
     owner = (found.st_uid, found.st_gid)
     files.write(path, [header_text(header)], force=True, owner=owner)
+
+
+def check_outside(directory: str, path: str, what: str) -> None:
+    """Refuse a path inside a vault, through whatever links; raise Usage."""
+    place, vault = os.path.realpath(os.path.dirname(path) or "."), os.path.realpath(directory)
+    if place == vault or place.startswith(vault + os.sep):
+        raise errors.Usage(f"the {what} must lie outside the vault", hint="another directory")
 
 
 def enter(directory: str, wait: float, *, alone: bool) -> int:
@@ -207,8 +221,8 @@ def enter(directory: str, wait: float, *, alone: bool) -> int:
         files.lock(descriptor, directory, wait, shared=not alone)
     except errors.Busy as error:
         os.close(descriptor)
-        who = "other commands are in this vault" if alone else "the vault's key is being rotated"
-        raise errors.Busy(who, hint=error.hint) from error
+        who = "other commands are" if alone else "a command that must be alone is"
+        raise errors.Busy(f"{who} in this vault", hint=error.hint) from error
     except BaseException:
         os.close(descriptor)
         raise
@@ -224,12 +238,13 @@ def sharers(directory: str, vault_id: str, place: Route) -> list[str]:
         return []
     from bunkerctl.keys import file
 
-    beside = [f"the vault at {other}" for other in _neighbours(directory, place)]
+    beside = [f"the vault at {other}" for other in _neighbours(directory, vault_id, place)]
     claimed = sorted(file.claims(place.place) - {vault_id})
     return beside or [f"the vault with the id {other}" for other in claimed]
 
 
-def _neighbours(directory: str, place: Route) -> list[str]:
+def _neighbours(directory: str, vault_id: str, place: Route) -> list[str]:
+    """Return the vaults beside this one that name a key file; a copy of this one is none."""
     mine, parent = os.path.realpath(place.place), os.path.dirname(os.path.abspath(directory))
     found = []
     for name in sorted(os.listdir(parent)) if os.access(parent, os.R_OK) else ():
@@ -237,9 +252,10 @@ def _neighbours(directory: str, place: Route) -> list[str]:
         if os.path.realpath(other) == os.path.realpath(directory):
             continue
         try:
-            theirs = read_header(other).places()
+            header = read_header(other)
         except errors.BunkerError:
             continue
+        theirs = () if header.vault_id == vault_id else header.places()
         if any(one.source == "file" and os.path.realpath(one.place) == mine for one in theirs):
             found.append(other)
     return found

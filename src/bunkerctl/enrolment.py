@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from bunkerctl import errors, files, keys
-from bunkerctl.directory import sharers, write_header
+from bunkerctl import errors, keys
+from bunkerctl.directory import check_outside, sharers
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 
@@ -39,32 +39,38 @@ def enroll(
         Conflict: another key is there already, and `replace` is false.
         KeyUnavailable, InputOutput: it cannot be stored.
     """
-    vault = opened.vault
-    if route.source == "file" and os.path.dirname(route.place) == os.path.realpath(vault.directory):
-        raise errors.Usage("the key file must lie outside the vault", hint="another directory")
+    vault, header = opened.vault, opened.vault.header
+    check_outside(vault.directory, route.place, "key file")
     if route.source == "credential":
-        _check_credential(route, vault.header, replace)
+        _check_credential(route, header, session, replace)
         stored = False
     else:
-        stored = keys.holds(route, vault.header.vault_id, opened.master, session, replace=replace)
+        stored = keys.holds(route, header.vault_id, opened.master, session, replace=replace)
     wanted = _with(vault, route, default=default)
-    changed = not stored or wanted != vault.header
-    if changed:
-        with vault.transaction() as tx:
-            tx.event(ACTION, key_id=vault.header.key_id)
-    if not stored:
-        _store(route, opened, session)
-    if wanted != vault.header:
-        write_header(vault.directory, wanted)
-    return Enrolled(route=route, default=wanted.key == route, changed=changed)
+    if stored and wanted == header:
+        return Enrolled(route=route, default=header.key == route, changed=False)
+    with vault.becoming(wanted, ACTION):
+        if not stored:
+            _store(route, opened, session)
+    if header.key is not None and header.key not in wanted.places():
+        keys.disclaim(header.key, header.vault_id)  # last: until then it is needed
+    return Enrolled(route=route, default=wanted.key == route, changed=True)
 
 
-def _check_credential(route: Route, header: Header, replace: bool) -> None:
-    """Raise Conflict for a file that this vault has not made: it may be another's credential."""
-    if os.path.lexists(route.place) and route not in header.copies and not replace:
+def _check_credential(route: Route, header: Header, session: Session, replace: bool) -> None:
+    """Raise Conflict for a file that may be another vault's credential, or its key."""
+    if not os.path.lexists(route.place):
+        return
+    place = Route(source="file", place=route.place)
+    try:
+        keys.fetch(place, header.vault_id, session)
+        plain = True
+    except errors.KeyUnavailable:
+        plain = False
+    if plain or not (replace or route in header.copies):
         raise errors.Conflict(
-            f"{route.place} exists, and is not known to be this vault's",
-            hint="name another place, or --replace if no other vault needs it",
+            f"{route.place} exists, and is not known to be this vault's credential",
+            hint="name another place, or --replace a credential that no other vault needs",
         )
 
 
@@ -74,8 +80,6 @@ def _store(route: Route, opened: Opened, session: Session) -> None:
 
         credential.seal(route.place, keys.text_of(opened.master), session.environment)
     else:
-        if route.source == "file":
-            files.make_directory(os.path.dirname(route.place))
         keys.store(route, opened.vault.header.vault_id, opened.master, session)
 
 
@@ -88,7 +92,6 @@ def _with(vault: Vault, route: Route, *, default: bool) -> Header:
     header = vault.header
     places = dict.fromkeys((*header.places(), route))
     first = route if default else header.key
-    if default and header.key and sharers(vault.directory, header.vault_id, header.key):
+    if first != header.key and header.key and sharers(vault.directory, header.vault_id, header.key):
         del places[header.key]
-        keys.disclaim(header.key, header.vault_id)
     return header.with_(key=first, copies=tuple(place for place in places if place != first))

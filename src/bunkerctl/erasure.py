@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, files, ledger
+from bunkerctl import errors, files, ledger, times
 from bunkerctl.model import Tombstone, User, Value
 from bunkerctl.store import registry, state, tombstones
 
@@ -24,6 +24,7 @@ def erase(tx: Transaction, user: User, *, action: str, reason: str) -> Tombstone
         Held: a legal hold bars it.
     """
     check_not_held(user, tx.now)
+    plan = user.expiration if user.waiting() else None
     counts = registry.clear(tx.db, user.id, tx.vault.tags(user.identities))
     tombstone = Tombstone(
         token=user.token,
@@ -32,7 +33,13 @@ def erase(tx: Transaction, user: User, *, action: str, reason: str) -> Tombstone
         erased_at=tx.now,
         reason=reason,
         counts=counts,
-        event=tx.event(action, token=user.token, counts=counts),
+        event=tx.event(
+            action,
+            token=user.token,
+            counts=counts,
+            requested_at=times.text(plan.started_at) if plan else None,
+            due_at=times.text(plan.due_at) if plan else None,
+        ),
     )
     tombstones.put(tx.db, tombstone)
     state.add_erased(tx.db, tombstone.event)
@@ -49,7 +56,7 @@ def check_not_held(user: User, now: int) -> None:
         )
 
 
-def scrub(vault: Vault, wait: float) -> None:
+def scrub(vault: Vault, wait: float, *, after_crash: bool = False) -> None:
     """Make committed erasures final: nothing in the WAL, all synced, the ledger written.
 
     Without the sync of the emptied WAL a power cut can bring its bytes back. `wait` is how
@@ -66,7 +73,7 @@ def scrub(vault: Vault, wait: float) -> None:
         clean = vault.db.truncate_wal(wait)
         files.sync(vault.db.path + "-wal")
         files.sync_directory(vault.directory)
-        ledger.catch_up(vault, wait)
+        ledger.catch_up(vault, wait, after_crash=after_crash)
     except errors.IntegrityFailure as error:
         raise errors.Residue(
             "erased, but the erasure ledger is damaged",
@@ -92,7 +99,7 @@ def scrub(vault: Vault, wait: float) -> None:
 def resume(vault: Vault) -> None:
     """Finish, without waiting, what an earlier command left unscrubbed."""
     try:
-        scrub(vault, 0.0)
+        scrub(vault, 0.0, after_crash=True)
     except errors.Residue:
         return
     finally:

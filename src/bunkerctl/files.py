@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import select
 import stat
 import time
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 PRIVATE = 0o600
 LOCK_POLL_SECONDS = 0.05
+TURN_SECONDS = 0.25
 
 
 def explain(error: OSError, doing: str, path: str) -> InputOutput:
@@ -25,12 +27,24 @@ def explain(error: OSError, doing: str, path: str) -> InputOutput:
     return InputOutput(f"cannot {doing} {path}: {os.strerror(error.errno or 0).lower()}")
 
 
-def make_directory(path: str) -> None:
-    """Make a directory (0700), and those above it, where there is none."""
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise explain(error, "make", path) from error
+def make_directory(path: str, owner: tuple[int, int] | None = None) -> None:
+    """Make a directory (0700), and those above it, where there is none; for root, for `owner`."""
+    path = os.path.abspath(path)
+    missing = []
+    while not os.path.isdir(path) and path != os.path.dirname(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        try:
+            os.mkdir(one, mode=0o700)
+            if owner is not None and os.geteuid() == 0:
+                os.chown(one, *owner)
+            sync_directory(os.path.dirname(one))
+        except FileExistsError:  # another command was faster, or it is no directory
+            if not os.path.isdir(one):
+                raise InputOutput(f"cannot make {one}: not a directory") from None
+        except OSError as error:
+            raise explain(error, "make", one) from error
 
 
 def create(path: str, content: bytes) -> None:
@@ -62,7 +76,7 @@ def write(
     """
     check_writable(path, force=force, hint=hint)
     directory, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
+    temporary = os.path.join(directory, beside(name))
     try:
         descriptor, has_name = _open_new(directory, temporary)
     except OSError as error:
@@ -90,6 +104,46 @@ def write(
     finally:
         if os.path.lexists(temporary):
             os.unlink(temporary)
+
+
+def beside(name: str) -> str:
+    """Return a name for a file until it is whole; a killed process may have left others."""
+    return f".{name}.{os.urandom(6).hex()}.tmp"
+
+
+def put_in_place(temporary: str, path: str, *, force: bool) -> None:
+    """Give a whole, synced file its name; without `force` it fails if somebody was faster.
+
+    Raises:
+        Conflict: the file is there.
+        InputOutput: the file system refuses.
+    """
+    try:
+        if force:
+            os.rename(temporary, path)
+        else:
+            os.link(temporary, path)
+        sync_directory(os.path.dirname(path))
+    except FileExistsError as error:
+        raise Conflict(f"{path} exists", hint="pass --force to replace it") from error
+    except OSError as error:
+        raise explain(error, "write", path) from error
+
+
+def remove(path: str) -> bool:
+    """Remove a file; return whether it was there.
+
+    Raises:
+        InputOutput: the file system refuses.
+    """
+    try:
+        os.unlink(path)
+        sync_directory(os.path.dirname(os.path.abspath(path)))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise explain(error, "remove", path) from error
+    return True
 
 
 def _open_new(directory: str, temporary: str) -> tuple[int, bool]:
@@ -139,6 +193,21 @@ def lines(file: BinaryIO, limit: int) -> Iterator[tuple[int, bytes | None]]:
         while line and not line.endswith(b"\n"):
             line = file.readline(1 << 20)
         yield number, None
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Wait until a descriptor has something to read, or its end; return whether it has.
+
+    In short turns: a signal that comes just before a wait would be heeded only after it.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    left = seconds
+    while left > TURN_SECONDS:
+        if poll.poll(TURN_SECONDS * 1000):
+            return True
+        left -= TURN_SECONDS
+    return bool(poll.poll(left * 1000))
 
 
 @contextmanager

@@ -24,18 +24,37 @@ PAGE = 1000
 TAIL_BYTES = 4096
 
 
-def catch_up(vault: Vault, wait: float) -> None:
+def catch_up(vault: Vault, wait: float, *, after_crash: bool = False) -> None:
     """Append what the ledger lacks, and sync it. A line that a crash cut off is written anew.
+
+    With `after_crash` what a power cut may have left of a write is looked for, too: a hole.
 
     Raises:
         Busy: another process keeps the ledger for longer than `wait` seconds.
         IntegrityFailure: its last line is not one of ours.
         OSError: it could not be written.
     """
+    new = not os.path.exists(vault.path(LEDGER))
     with vault.ledger(wait) as descriptor:
+        if after_crash:
+            _cut_at_hole(descriptor)
         for page in _missing(vault, descriptor):
             _write(descriptor, "".join(map(_line, page)).encode())
         os.fsync(descriptor)
+    if new:
+        files.sync_directory(vault.directory)
+
+
+def _cut_at_hole(descriptor: int) -> None:
+    """Cut the ledger off before the first line with a zero byte, which none has by itself."""
+    offset = 0
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        file.seek(0)
+        for line in file:
+            if b"\0" in line:
+                os.ftruncate(descriptor, offset)
+                return
+            offset += len(line)
 
 
 def count(vault: Vault) -> int:

@@ -172,6 +172,10 @@ ACTIONS = (
     "exp.erase",
     "export.user",
     "export.all",
+    "audit.prune",
+    "backup.create",
+    "backup.prune",
+    "backup.restore",
     "key.enroll",
     "key.recovery",
     "key.restore",
@@ -179,6 +183,14 @@ ACTIONS = (
     "vault.destroy",
 )
 """What an audit event can be about; the names are stable."""
+
+ERASURES = {
+    "user.forget": "request",
+    "exp.delete": "link",
+    "exp.erase": "sweep",
+    "backup.restore": "restore",
+}
+"""The actions that erase a person, and the reason that its tombstone then has."""
 
 TRANSITIONS: dict[tuple[str, str], str | None] = {
     ("none", "start"): "wait",

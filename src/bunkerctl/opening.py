@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 
-from bunkerctl import crypto, erasure, errors, keys
+from bunkerctl import ballast, crypto, erasure, errors, keys
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, enter, read_header
 from bunkerctl.store.connection import Database
@@ -18,13 +18,26 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Surroundings
 
 
+FINISHED = "a rotation of the key was cut off, and is finished now"
+TAKEN_BACK = (
+    "a rotation of the key was cut off, and is taken back: the recovery code that was made for it "
+    "opens nothing"
+)
+
+
 def open_(
-    directory: str, given: Route | None, surroundings: Surroundings, *, alone: bool = False
+    directory: str,
+    given: Route | None,
+    surroundings: Surroundings,
+    *,
+    alone: bool = False,
+    erasing: bool = False,
 ) -> Opened:
     """Open a vault with the key from `given`, or else from where its header says.
 
     A rotation that was cut off is finished first, or taken back; then an erasure's scrubbing.
-    With `alone` no other command is in the vault until this one closes it.
+    With `alone` no other command is in the vault until this one closes it. `erasing` says that
+    people are to be erased, which must work on a full disk, too.
 
     Raises:
         NoVault, KeyUnavailable, WrongKey, IntegrityFailure, InputOutput, UnsupportedVersion.
@@ -35,6 +48,8 @@ def open_(
         try:
             header = living(directory)
             if header.succession is None:
+                if erasing:
+                    ballast.release(directory)
                 opened = _opened(directory, header, given, surroundings)
                 break
         except BaseException:
@@ -43,6 +58,8 @@ def open_(
         os.close(presence)
         _finish_rotation(directory, given, surroundings)
     opened.vault.presence = presence
+    if not erasing:
+        ballast.keep(directory)
     erasure.resume(opened.vault)
     return opened
 
@@ -108,6 +125,7 @@ def _finish_rotation(directory: str, given: Route | None, surroundings: Surround
         if header.succession is not None:  # else another command was faster
             route = route_of(header, given)
             key = keys.fetch(route, header.vault_id, surroundings.session)
-            rotation.settle(directory, header, key, route, surroundings)
+            finished = rotation.settle(directory, header, key, route, surroundings)
+            surroundings.session.tell(FINISHED if finished else TAKEN_BACK)
     finally:
         os.close(presence)

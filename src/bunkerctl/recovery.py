@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 
 from bunkerctl import crypto, errors, files, times
-from bunkerctl.directory import Recovery, write_header
+from bunkerctl.directory import Recovery, read_header
 from bunkerctl.keys import code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from bunkerctl.directory import Header
     from bunkerctl.vault import Opened
 
 ACTION = "key.recovery"
+_ANOTHER = "name another file"
 MAX_FILE_BYTES = 4096
 
 
-def write_file(path: str, text: str, vault_id: str, now: int) -> None:
-    """Write a new file (0600) with a code, and which vault it is for.
+@contextmanager
+def written(
+    path: str | None, text: str, vault_id: str, now: int, stands: Callable[[], bool]
+) -> Iterator[None]:
+    """Write a new file (0600) with a code, and which vault it is for, before a block.
+
+    If the block fails, the file goes again, unless the code `stands` all the same. Without a path
+    nothing is written.
 
     Raises:
         Conflict: the file is there.
         InputOutput: the file system refuses.
     """
+    if path is None:
+        yield
+        return
+    files.check_writable(path, force=False, hint=_ANOTHER)
     lines = f"# bunkerctl recovery code, vault {vault_id}, made {times.text(now)}\n{text}\n"
-    files.write(path, [lines.encode()], force=False, hint="name another file")
+    try:
+        files.write(path, [lines.encode()], force=False, hint=_ANOTHER)
+        yield
+    except BaseException:
+        if not stands():
+            files.remove(path)
+        raise
 
 
 def in_file(content: bytes) -> str:
@@ -55,13 +75,15 @@ def replace(opened: Opened, text: str, path: str | None) -> Recovery:
         Conflict: the file is there.
         InputOutput: the file system refuses.
     """
-    vault = opened.vault
-    made = wrapped(text, vault.header.vault_id, opened.master, vault.now())
-    if path is not None:
-        write_file(path, text, vault.header.vault_id, vault.now())
-    with vault.transaction() as tx:
-        tx.event(ACTION, key_id=vault.header.key_id)
-    write_header(vault.directory, vault.header.with_(recovery=made))
+    vault, header = opened.vault, opened.vault.header
+    made = wrapped(text, header.vault_id, opened.master, vault.now())
+    wanted = header.with_(recovery=made)
+
+    def stands() -> bool:
+        return read_header(vault.directory).recovery == made
+
+    with written(path, text, header.vault_id, vault.now(), stands), vault.becoming(wanted, ACTION):
+        pass
     return made
 
 

@@ -6,7 +6,7 @@ import os
 
 from bunkerctl import keys, opening, recovery, rotation
 from bunkerctl import vault as vaults
-from bunkerctl.directory import enter, read_header, write_header
+from bunkerctl.directory import check_outside, enter, read_header
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -67,6 +67,7 @@ def _put(
     replace: bool,
 ) -> Restored:
     session = surroundings.session
+    check_outside(directory, route.place, "key file")
     vault = vaults.open_vault(directory, header, master, surroundings)
     try:
         there = keys.holds(route, header.vault_id, master, session, replace=replace)
@@ -74,12 +75,9 @@ def _put(
         wanted = header.with_(key=route, copies=copies)
         changed = not there or wanted != header
         if changed:
-            with vault.transaction() as tx:
-                tx.event(ACTION, key_id=header.key_id)
-        if not there:
-            keys.store(route, header.vault_id, master, session)
-        if wanted != header:
-            write_header(directory, wanted)
+            with vault.becoming(wanted, ACTION):
+                if not there:
+                    keys.store(route, header.vault_id, master, session)
     finally:
         vault.close()
     return Restored(header=wanted, route=route, changed=changed)

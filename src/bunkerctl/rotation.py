@@ -3,8 +3,8 @@
 Older copies of the files then open with no key that is kept. The order never leaves a vault
 without one, whenever the process is killed:
 
-    1. the new key waits beside the old one at each place, read back; its recovery code is made
-    2. vault.json says that a succession has begun
+    1. vault.json says that a succession has begun
+    2. the new key waits beside the old one at each place, read back; its recovery code is made
     3. PRAGMA rekey, one transaction; checkpoint, sync; opened anew and checked
     4. vault.json: the new key is the vault's
     5. the new key takes the old one's place, everywhere
@@ -41,13 +41,14 @@ _SPARE_BYTES = 1 << 20
 
 
 class Plan(Value):
-    """A rotation that may begin: the key `new` waits at each of `places`.
+    """A rotation that has begun, as the header `begun` says: `new` is to wait at each of `places`.
 
     `stale` are places that the vault knows of and that keep the old key; `gone` had none.
     """
 
     opened: Opened
     new: bytes
+    begun: Header
     places: tuple[Route, ...]
     stale: tuple[Route, ...]
     gone: tuple[Route, ...]
@@ -65,9 +66,10 @@ class Rotated(Value):
 def planned(
     opened: Opened, surroundings: Surroundings, *, skip_unreachable: bool
 ) -> Iterator[Plan]:
-    """Let a new key wait at every place of the old one, for a block that may begin the rotation.
+    """Begin a rotation, and let a new key wait at every place of the old one, for a block.
 
-    `opened` is alone in its vault. If the block does not begin it, no new key stays behind.
+    `opened` is alone in its vault. If the block fails, all is taken back, or if it was too late
+    for that, finished.
 
     Raises:
         Usage: the key came from a source that cannot take a new one.
@@ -76,6 +78,11 @@ def planned(
         IntegrityFailure: the database is damaged.
         InputOutput: there is not enough room.
     """
+    with opened.vault.exclusive():
+        yield from _planned(opened, surroundings, skip_unreachable)
+
+
+def _planned(opened: Opened, surroundings: Surroundings, skip_unreachable: bool) -> Iterator[Plan]:
     vault, session = opened.vault, surroundings.session
     plan = _plan(opened, session, skip_unreachable)
     _check_shared(vault, plan.places)
@@ -85,13 +92,15 @@ def planned(
             "the database is damaged, so its key is not rotated",
             hint="`bunkerctl doctor` says more",
         )
+    for place in plan.places:
+        keys.check_free_to_wait(place, vault.header.vault_id)
     try:
+        write_header(vault.directory, plan.begun)
         for place in plan.places:
             keys.store(place, vault.header.vault_id, plan.new, session, waiting=True)
         yield plan
     except BaseException:
-        if read_header(vault.directory).succession is None:
-            _drop(plan.places, vault.header.vault_id, session)
+        _give_up(plan, surroundings)
         raise
 
 
@@ -104,28 +113,40 @@ def carry_out(
         InputOutput: the disk refused, and the old key is still the vault's.
         IntegrityFailure: the new key is the vault's, and the database does not read back whole.
     """
-    vault, old = plan.opened.vault, plan.opened.vault.header
+    vault, old, begun = plan.opened.vault, plan.opened.vault.header, plan.begun
     made = recovery.wrapped(code, old.vault_id, plan.new, vault.now()) if code else None
-    begun = old.with_(
-        copies=tuple(copy for copy in old.copies if copy not in plan.gone),
-        succession=Succession(key_id=keys.id_of(plan.new, old.vault_id), recovery=made),
-    )
-    if code and recovery_file:
-        recovery.write_file(recovery_file, code, old.vault_id, vault.now())
-    with vault.exclusive():
+    if begun.succession is not None:
+        begun = begun.with_(succession=begun.succession.with_(recovery=made))
+
+    def stands() -> bool:
+        found = read_header(vault.directory)
+        return found.key_id != old.key_id or found.succession is not None
+
+    with recovery.written(recovery_file, code or "", old.vault_id, vault.now(), stands):
         try:
             write_header(vault.directory, begun)
             vault.db.rekey(_database_key(begun, plan.new))
-        except errors.BunkerError:
             vault.db.close()
-            settle(vault.directory, begun, plan.opened.master, plan.opened.route, surroundings)
-            if recovery_file and read_header(vault.directory).key_id == old.key_id:
-                os.unlink(recovery_file)
+            if not _opens(vault.directory, begun, plan.new):  # a failed sync is not told
+                raise errors.InputOutput(
+                    "the database could not be written anew under another key",
+                    hint="is there room? it stays as it was",
+                )
+            header, left, problems = _complete(
+                vault.directory, begun, plan.new, plan.places, surroundings
+            )
+            if plan.gone:
+                kept = tuple(copy for copy in header.copies if copy not in plan.gone)
+                header = header.with_(copies=kept)
+                write_header(vault.directory, header)
+        except BaseException as error:
+            _give_up(plan, surroundings)
+            if isinstance(error, errors.InputOutput) and stands():
+                raise errors.InputOutput(
+                    "the database is written anew, and the rest could not be done",
+                    hint="make room, or see to permissions: the next command finishes it",
+                ) from error
             raise
-        vault.db.close()
-        header, left, problems = _complete(
-            vault.directory, begun, plan.new, plan.places, surroundings
-        )
     if problems:
         raise errors.IntegrityFailure(
             "the key is rotated, but the database does not read back whole",
@@ -134,19 +155,31 @@ def carry_out(
     return Rotated(header=header, old_key_id=old.key_id, left=left)
 
 
+def _give_up(plan: Plan, surroundings: Surroundings) -> None:
+    """Settle a rotation that fails; if that fails too, the next command does it."""
+    vault, opened = plan.opened.vault, plan.opened
+    vault.db.close()
+    try:
+        header = read_header(vault.directory)
+        settle(vault.directory, header, opened.master, opened.route, surroundings)
+    except errors.BunkerError:
+        return
+
+
 def settle(
     directory: str, header: Header, key: bytes, route: Route | None, surroundings: Surroundings
-) -> None:
+) -> bool:
     """Finish a rotation that has begun, or take it back if the old key still opens the vault.
 
-    The caller is alone in the vault; `key` is the one it has, from `route` if from a place.
+    Return whether it is finished. The caller is alone in the vault; `key` is the one it has, from
+    `route` if from a place.
 
     Raises:
         KeyUnavailable: the key that opens it cannot be had here.
         WrongKey: `key` is neither the old one nor the new one.
     """
     if header.succession is None:
-        return
+        return False
     places = _writable([route, *header.places()] if route else header.places())
     for found in _candidates(header, key, places, surroundings.session):
         if not _opens(directory, header, found):
@@ -156,14 +189,9 @@ def settle(
         ]
         if keys.id_of(found, header.vault_id) == header.succession.key_id:
             _complete(directory, header, found, places, surroundings, check=False)
-            surroundings.session.tell("a rotation of the key was cut off, and is finished now")
-        else:
-            _take_back(directory, header, found, places, surroundings)
-            surroundings.session.tell(
-                "a rotation of the key was cut off, and is taken back: the recovery code that was "
-                "made for it opens nothing"
-            )
-        return
+            return True
+        _take_back(directory, header, found, places, surroundings)
+        return False
     raise errors.KeyUnavailable(
         "a rotation of the key was cut off, and neither key here opens the database",
         reason="rotation",
@@ -184,7 +212,7 @@ def _plan(opened: Opened, session: Session, skip_unreachable: bool) -> Plan:
         )
     places, stale, gone = [route], [], []
     for place in header.places():
-        if place in places:
+        if place in places or _is_same_file(place, route):
             continue
         if place.source not in keys.WRITABLE:
             stale.append(place)
@@ -198,15 +226,27 @@ def _plan(opened: Opened, session: Session, skip_unreachable: bool) -> Plan:
             elif skip_unreachable:
                 stale.append(place)
             else:
+                if place.place not in error.message:
+                    error.message = f"in {place.words()}: {error.message}"
                 error.hint = "--skip-unreachable rotates without it: it then keeps the old key"
                 raise
+    new = crypto.new_master_key()
+    succession = Succession(key_id=keys.id_of(new, header.vault_id), recovery=None)
     return Plan(
         opened=opened,
-        new=crypto.new_master_key(),
+        new=new,
+        begun=header.with_(succession=succession),
         places=tuple(places),
         stale=tuple(stale),
         gone=tuple(gone),
     )
+
+
+def _is_same_file(one: Route, other: Route) -> bool:
+    """Tell whether two routes lead to one key file, by whatever links."""
+    if one.source != "file" or other.source != "file":
+        return False
+    return os.path.realpath(one.place) == os.path.realpath(other.place)
 
 
 def _check_shared(vault: Vault, places: Iterable[Route]) -> None:
@@ -248,20 +288,29 @@ def _complete(
     vault = vaults.open_vault(directory, header, new, surroundings)
     try:
         vault.db.truncate_wal(surroundings.lock_wait)
-        for path in (vault.db.path, vault.db.path + "-wal"):
-            files.sync(path)
-        files.sync_directory(directory)
+        _sync(vault)
         problems = vault.db.problems() if check else []
         write_header(directory, header)
         left = keys.promote(places, header.vault_id, new, surroundings.session)
         with vault.transaction() as tx:
-            if not audit.newest_is(vault.db, ACTION, header.key_id):  # a kill may have come here
+            if not audit.newest_is(
+                vault.db, ACTION, "ok", header.key_id
+            ):  # a kill may have come here
                 tx.event(ACTION, key_id=header.key_id)
         done = header.with_(succession=None)
         write_header(directory, done)
     finally:
         vault.close()
     return done, left, problems
+
+
+def _sync(vault: Vault) -> None:
+    try:
+        for path in (vault.db.path, vault.db.path + "-wal"):
+            files.sync(path)
+        files.sync_directory(vault.directory)
+    except OSError as error:
+        raise files.explain(error, "sync", vault.db.path) from error
 
 
 def _take_back(
@@ -272,7 +321,9 @@ def _take_back(
     try:
         _drop(places, header.vault_id, surroundings.session)
         with vault.transaction() as tx:
-            tx.event(ACTION, outcome="failed", key_id=header.key_id)
+            new_id = begun.succession.key_id if begun.succession else header.key_id
+            if not audit.newest_is(vault.db, ACTION, "failed", new_id):  # a kill may have come here
+                tx.event(ACTION, outcome="failed", key_id=new_id)
         write_header(directory, header)
     finally:
         vault.close()

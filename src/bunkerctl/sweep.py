@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bunkerctl import erasure, errors, times
+from bunkerctl import ballast, erasure, errors, times
 from bunkerctl.model import Value
 from bunkerctl.store import expirations, state, tombstones, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bunkerctl.vault import Transaction, Vault
 
 BATCH = 200
+SMALL_BATCH = 5
 LEAST_LIMIT = 25
 LIMIT_PERCENT = 10
 MAX_BEHIND_SECONDS = 5 * 60
@@ -37,6 +40,7 @@ class Sweep(Value):
     started_at: int
     finished_at: int
     residue: errors.Residue | None
+    unproven: errors.InputOutput | None
 
 
 class _Plan(Value):
@@ -66,10 +70,12 @@ def run(
     limit: int | None,
     max_deletes: int | None,
     accept_clock: bool,
+    prove: Callable[[list[str]], None] | None = None,
 ) -> Sweep:
     """Erase who is due and not held, soonest due first, at most `limit`.
 
-    It can be killed anywhere: what is done stays done and is reported by the next run.
+    It can be killed anywhere: what is done stays done and is reported by the next run. `prove`
+    writes the receipts of the tokens, those of an interrupted run too.
 
     Raises:
         ClockSuspect: the clock looks wrong, and `accept_clock` is false.
@@ -83,24 +89,52 @@ def run(
                 raise plan.refusal
         # Who falls due meanwhile waits for the next sweep: the guards have not judged that many.
         most = plan.due if limit is None else min(limit, plan.due)
-        erased, failed = _erase_due(vault, plan.now, most)
+        erased: list[str] = []
         residue = None
         try:
-            erasure.scrub(vault, vault.lock_wait)
-        except errors.Residue as error:
-            residue = error
-        with vault.transaction() as tx:
-            _complete(tx, plan, len(erased), failed)
-        return _result(plan, tx.now, tokens=erased, failed=failed, residue=residue)
+            failed = _erase_due(vault, plan.now, most, erased)
+            try:
+                erasure.scrub(vault, vault.lock_wait)
+            except errors.Residue as error:
+                residue = error
+            unproven = _proven(prove, plan.earlier + erased)
+            with vault.transaction() as tx:
+                _complete(tx, plan, len(erased), failed)
+        except errors.InputOutput as error:
+            if not erased:
+                raise
+            raise errors.Residue(
+                f"{len(erased)} of {plan.due} are erased; then the file system refused",
+                hint="make room: the next sweep reports them, and goes on with the rest",
+            ) from error
+        done = _result(plan, tx.now, tokens=erased, failed=failed, residue=residue)
+        return done.with_(unproven=unproven)
 
 
-def _erase_due(vault: Vault, now: int, limit: int) -> tuple[list[str], int]:
-    """Erase in batches, so that nobody waits long for the lock; return tokens and failures."""
-    erased: list[str] = []
+def _proven(
+    prove: Callable[[list[str]], None] | None, tokens: list[str]
+) -> errors.InputOutput | None:
+    """Write the receipts before the sweep is complete: one that is killed is finished by the next.
+
+    A failure is returned: the people are erased all the same.
+    """
+    try:
+        if prove is not None:
+            prove(tokens)
+    except errors.InputOutput as error:
+        return error
+    return None
+
+
+def _erase_due(vault: Vault, now: int, limit: int, erased: list[str]) -> int:
+    """Erase in batches, so that nobody waits long for the lock; return the failures.
+
+    `erased` takes the tokens as they are erased.
+    """
     failed = 0
     after = None
     while len(erased) + failed < limit:
-        size = min(BATCH, limit - len(erased) - failed)
+        size = min(_batch(vault), limit - len(erased) - failed)
         with vault.transaction() as tx:
             page = expirations.due(tx.db, now, after=after, limit=size)
             done = [token for _, key in page if (token := _erase_one(tx, key))]
@@ -109,7 +143,17 @@ def _erase_due(vault: Vault, now: int, limit: int) -> tuple[list[str], int]:
         if len(page) < size:
             break
         after = page[-1]
-    return erased, failed
+    return failed
+
+
+def _batch(vault: Vault) -> int:
+    """Return how many to erase at once: few on a disk that is nearly full, so that the journal
+    stays small, and is emptied before each of them.
+    """
+    if not ballast.is_little(vault.directory):
+        return BATCH
+    vault.db.truncate_wal(0.0)
+    return SMALL_BATCH
 
 
 def _erase_one(tx: Transaction, user_id: int) -> str | None:
@@ -213,4 +257,5 @@ def _result(
         started_at=plan.now,
         finished_at=finished_at,
         residue=residue,
+        unproven=None,
     )

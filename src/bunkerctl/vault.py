@@ -8,7 +8,16 @@ import uuid
 from contextlib import contextmanager
 
 from bunkerctl import crypto, errors, files, keys, merkle, times
-from bunkerctl.directory import DATABASE, LEDGER, LOCK, Header, check_access, check_place
+from bunkerctl.directory import (
+    DATABASE,
+    LEDGER,
+    LOCK,
+    Header,
+    check_access,
+    check_place,
+    read_header,
+    write_header,
+)
 from bunkerctl.keys import Route, Session
 from bunkerctl.model import Origin, Value
 from bunkerctl.store import audit, schema, state
@@ -80,6 +89,23 @@ class Vault:
                 self._commit(tx)
         finally:
             self.db.rollback()
+
+    @contextmanager
+    def becoming(self, header: Header, action: str) -> Iterator[None]:
+        """Run a block and replace the header, both in one transaction with their event.
+
+        If it fails, the header is what it was.
+        """
+        try:
+            with self.transaction() as tx:
+                tx.event(action, key_id=header.key_id)
+                yield
+                if header != self.header:
+                    write_header(self.directory, header)
+        except BaseException:
+            if read_header(self.directory) != self.header:
+                write_header(self.directory, self.header)
+            raise
 
     def refused(self, action: str, error: errors.BunkerError) -> errors.BunkerError:
         """Record an attempt that ended before its transaction; return the error to raise."""
@@ -162,12 +188,12 @@ class Transaction:
         fields: list[str] | None = None,
         commitment: str | None = None,
         counts: dict[str, Any] | None = None,
-        key_id: str | None = None,
+        **more: str | None,
     ) -> int:
         """Append an event to the audit trail; return its number.
 
-        `fields` are the names of what changed, `commitment` is that of the new record, `key_id`
-        names the master key that an event is about.
+        `fields` are the names of what changed, `commitment` is that of the new record. `more`
+        is what an action has besides, never of a person: the id of a key, times.
         """
         origin = self.vault.origin
         seq = self._tree.size + 1
@@ -187,7 +213,7 @@ class Transaction:
             "ref": origin.ref,
             "commitment": commitment,
             "counts": counts,
-            "key_id": key_id,
+            **more,
         }
         leaf = json.dumps(
             {name: value for name, value in said.items() if value is not None},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from bunkerctl import times
 from bunkerctl.cli.masks import mask
 from bunkerctl.model import USER_SCHEMA, Tombstone, User
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bunkerctl.audit import Event, Verification
+    from bunkerctl.commitments import Check
     from bunkerctl.custody import Custody
     from bunkerctl.destruction import Destroyed
     from bunkerctl.diagnosis import Finding
@@ -18,10 +21,15 @@ if TYPE_CHECKING:
     from bunkerctl.enrolment import Enrolled
     from bunkerctl.exports import Person
     from bunkerctl.keys import Route
+    from bunkerctl.manifests import Manifest
     from bunkerctl.model import Head
+    from bunkerctl.pruning import Pruned
+    from bunkerctl.receipts import Checked
+    from bunkerctl.reinstatement import Reinstated
     from bunkerctl.restoration import Restored
     from bunkerctl.rotation import Plan, Rotated
     from bunkerctl.status import Status
+    from bunkerctl.store.backups import Backup
     from bunkerctl.sweep import Sweep
     from bunkerctl.vault import Opened, Vault
 
@@ -74,6 +82,8 @@ EVENT_BRIEF = ("seq", "at", "action", "outcome", "actor", "token")
 ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
 FINDING = ("check", "level", "message", "hint", "code", "exit_code")
 FINDING_BRIEF = ("check", "level", "message", "hint")
+TOMBSTONE = ("token", "erased_at", "reason", "erased", "event")
+BACKUP = ("id", "path", "created_at", "until", "due")
 SETTING = ("name", "value", "source")
 EXPORT_SCHEMA = "bunkerctl.export/1"
 
@@ -198,12 +208,89 @@ def head(found: Head) -> Answer:
     }
 
 
-def verification(found: Verification) -> Answer:
+def verification(found: Verification, rows: Check | None) -> Answer:
     return {
-        "ok": found.ok,
+        "ok": found.ok and (rows is None or rows.ok()),
         "events": found.events,
         "head": head(found.head),
         "first_bad": found.first_bad,
+        "pruned": found.pruned,
+        "consistency": found.proof and [base64.b64encode(one).decode() for one in found.proof],
+        "people": rows and rows.people,
+        "unchecked": rows and rows.unchecked,
+        "bad": rows and rows.bad,
+    }
+
+
+def tombstone(found: Tombstone) -> Answer:
+    return {
+        "token": found.token,
+        "erased_at": times.text(found.erased_at),
+        "reason": found.reason,
+        "erased": found.counts,
+        "event": found.event,
+    }
+
+
+def checked(done: Checked, *, trusted: bool) -> Answer:
+    return {
+        "ok": True,
+        "token": done.token,
+        "vault_id": done.vault_id,
+        "erased_at": done.erased_at,
+        "event": done.event,
+        "size": done.size,
+        "key": done.verifier.text(),
+        "trusted": trusted,
+    }
+
+
+def pruned(done: Pruned) -> Answer:
+    return {
+        "events": done.events,
+        "pruned": done.size,
+        "checkpoint": done.checkpoint and done.checkpoint.note,
+        "changed": done.events > 0,
+    }
+
+
+def manifest(file: str, found: Manifest) -> Answer:
+    return {
+        "file": file,
+        "id": found.id,
+        "vault_id": found.vault_id,
+        "created_at": times.text(found.created_at),
+        "until": _time(found.until),
+        "key_id": found.key_id,
+        "users": found.users,
+        "erased": found.erased,
+        "events": found.events,
+        "size": found.size,
+    }
+
+
+def backup(found: Backup, now: int) -> Answer:
+    return {
+        "id": found.id,
+        "path": found.path,
+        "created_at": times.text(found.created_at),
+        "until": _time(found.until),
+        "due": found.until is not None and found.until <= now,
+    }
+
+
+def reinstated(file: str, done: Reinstated) -> Answer:
+    return {
+        "vault": done.directory,
+        "vault_id": done.manifest.vault_id,
+        "file": file,
+        "id": done.manifest.id,
+        "created_at": times.text(done.manifest.created_at),
+        "users": done.users,
+        "erased_again": done.erased,
+        "live": done.live,
+        "anchored": done.anchored,
+        "changed": True,
     }
 
 

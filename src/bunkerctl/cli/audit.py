@@ -1,19 +1,16 @@
-"""`audit list`, `show`, `head` and `verify`."""
+"""`audit list`, `show`, `head`, `checkpoint`, `key`, `verify`, `export` and `prune`."""
 
 from __future__ import annotations
 
-from bunkerctl import audit, errors, identities, jsontext, times, users
-from bunkerctl.cli import answers
+from bunkerctl import audit, checkpoints, commitments, errors, files, pruning, users
+from bunkerctl.cli import answers, output
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.merkle import HASH_BYTES
-from bunkerctl.model import ACTIONS, Head
+from bunkerctl.model import ACTIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-MAX_HEAD_BYTES = 4096
+    from collections.abc import Iterator
 
 
 @command(
@@ -85,43 +82,150 @@ def head(call: Call) -> None:
     call.show(answers.head(audit.head(call.vault())))
 
 
+@command("audit checkpoint")
+def checkpoint(call: Call) -> None:
+    """Print the head of the audit trail, signed by the vault: keep it elsewhere.
+
+    It is a note as C2SP's signed-note and tlog-checkpoint say, for tools of transparency logs. The
+    setting audit.anchor has one taken at each sweep and backup.
+
+    Answer: vault_id, size, root, at, checkpoint (the note).
+
+    Examples:
+      bunkerctl audit checkpoint > people.checkpoint
+      bunkerctl audit checkpoint --json
+    """
+    signed = checkpoints.take(call.vault())
+    if call.output.form in ("plain", "table"):
+        call.output.text(signed.note)
+    else:
+        call.show({**answers.head(signed.head), "checkpoint": signed.note})
+
+
+@command("audit key")
+def key(call: Call) -> None:
+    """Print the public key that checkpoints and receipts are checked with.
+
+    It is written as C2SP's signed-note says. Publish it, or give it to whoever is to check a
+    receipt: a rotation of the master key does not change it.
+
+    Answer: vault_id, key.
+
+    Examples:
+      bunkerctl audit key
+    """
+    vault = call.vault()
+    text = checkpoints.verifier(vault).text()
+    if call.output.form in ("plain", "table"):
+        call.line(text)
+    else:
+        call.show({"vault_id": vault.header.vault_id, "key": text})
+
+
 @command(
     "audit verify",
-    option("--against", "FILE", "what `audit head --json` printed once"),
+    option("--against", "FILE", "a head, checkpoint or anchor that was kept elsewhere"),
+    option("--deep", None, "also compare each living record with what the trail says of it"),
 )
-def verify(call: Call, against: str | None) -> None:
+def verify(call: Call, against: str | None, deep: bool) -> None:
     """Recompute the audit trail, and with --against prove that it continues an earlier head.
 
     Without a head kept elsewhere, a tail that was cut or a trail built anew cannot be told from
-    a whole one. A broken, shortened or rolled-back trail is exit 7.
+    a whole one. --deep finds an old page or an old file that was played back: a record that is not
+    what its newest event committed to, or a row of somebody erased. A broken, shortened or
+    rolled-back trail is exit 7.
 
-    Answer: ok, events, head, first_bad (the first event that cannot be trusted).
+    Answer: ok, events, head, first_bad (the first event that cannot be trusted), pruned,
+    consistency (the proof of RFC 6962, with --against), people, unchecked, bad (tokens, with
+    --deep).
 
     Examples:
       bunkerctl audit verify
+      bunkerctl audit verify --deep
     """
-    earlier = None if against is None else _head(call.read(against, MAX_HEAD_BYTES))
-    found = audit.verify(call.vault(), earlier)
-    call.show(answers.verification(found))
+    kept = None
+    if against is not None:
+        kept = checkpoints.parse(call.read_end(against, checkpoints.MAX_BYTES), call.now())
+    found = audit.verify(call.vault(), kept)
+    rows = commitments.check(call.vault()) if deep else None
+    call.show(answers.verification(found, rows))
     if not found.ok:
         raise errors.IntegrityFailure(
             found.problem or "", hint="compare with a backup and with heads kept elsewhere"
         )
-
-
-def _head(raw: bytes) -> Head:
-    try:
-        said: Any = jsontext.loads(raw, "the head")
-        size, root = said["size"], bytes.fromhex(said["root"])
-        if type(size) is not int or size < 0 or len(root) != HASH_BYTES:
-            raise ValueError("not a head")
-        return Head(
-            vault_id=identities.parse_uuid(said["vault_id"], "the vault's id"),
-            size=size,
-            root=root.hex(),
-            at=times.parse_date(said["at"]),
+    if rows is not None and not rows.ok():
+        raise errors.IntegrityFailure(
+            f"{len(rows.bad)} records are not what the audit trail says of them"
+            if rows.bad
+            else "the number of people is not what the vault has counted",
+            hint="an old page or an old file was put back: compare with a backup",
         )
-    except (KeyError, TypeError, ValueError, AttributeError, errors.Invalid):
-        raise errors.Invalid(
-            "the file is not what `audit head --json` prints", hint="a plain one will not do"
-        ) from None
+
+
+@command(
+    "audit export",
+    option("--since", "D", "from this date on, or from that long ago"),
+    option("--until", "D", "before this date, or before that long ago"),
+    option("--out", "FILE", "write there (0600), not to standard output (`-`)"),
+    option("--force", None, "replace a file that exists"),
+)
+def export(call: Call, since: str | None, until: str | None, out: str | None, force: bool) -> None:
+    """Export audit events with everything they say, as JSON lines or CSV.
+
+    -o jsonl has every event word for word, with its hash; -o csv the fields that `audit list` has.
+
+    Answer: as `audit list`.
+
+    Examples:
+      bunkerctl audit export --since 1y -o jsonl --out trail.jsonl
+      bunkerctl audit export -o csv > trail.csv
+    """
+    form = call.said("output") or "jsonl"
+    if call.flag("json") or form not in ("jsonl", "csv"):
+        raise errors.Usage("an export of the trail is -o jsonl or -o csv")
+    wanted = audit.Filter(
+        token=None,
+        since=call.moment(since),
+        until=call.moment(until),
+        action=None,
+        actor=None,
+        limit=None,
+    )
+    path = None if out in (None, "-") else out
+    if path is not None:
+        files.check_writable(path, force=force)
+    chunks = (
+        chunk.encode() for chunk in output.lines(form, _rows(call, wanted, form), answers.EVENT)
+    )
+    call.deliver(chunks, path, force=force)
+
+
+@command("audit prune", option("--before", "D", "events from before this date, or so long ago"))
+def prune(call: Call, before: str | None) -> None:
+    """Delete old events; the tree over them and its signed checkpoint stay.
+
+    The trail verifies as before, and heads from after that point still prove it. Heads from before
+    it, and receipts of erasures among the events, can no longer be made: export them first. It
+    needs --yes, or a "yes" on a terminal.
+
+    Answer: events, pruned (in all), checkpoint, changed.
+
+    Examples:
+      bunkerctl audit prune --before 5y --yes
+    """
+    if before is None:
+        raise errors.Usage("audit prune needs --before", hint="for example --before 5y")
+    moment = call.moment(before)
+    vault = call.vault()
+    if not call.confirmed("Delete those events? Type yes", "yes"):
+        declined = errors.Declined(
+            "not confirmed: nothing was pruned", hint="without a terminal, pass --yes"
+        )
+        raise vault.refused(pruning.ACTION, declined)
+    done = pruning.prune(vault, moment or 0)
+    call.show(answers.pruned(done))
+
+
+def _rows(call: Call, wanted: audit.Filter, form: str) -> Iterator[answers.Answer]:
+    whole = form == "jsonl"
+    return (answers.event(one, whole=whole) for one in audit.listing(call.vault(), wanted))

@@ -6,7 +6,7 @@ import io
 import os
 import pwd
 
-from bunkerctl import config, errors, files, identities, times
+from bunkerctl import ballast, config, errors, files, identities, times
 from bunkerctl.cli import keysource, output
 from bunkerctl.cli.shell import Shell
 from bunkerctl.keys import Session
@@ -15,6 +15,7 @@ from bunkerctl.vault import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
@@ -34,6 +35,7 @@ class Call:
         self.shell = shell
         self._everywhere = everywhere
         self._opened: Opened | None = None
+        self._erasing = False
         self._config: config.Config | None = None
         self.changed = False
         self.output = output.Output(
@@ -148,20 +150,29 @@ class Call:
 
     # The vault.
 
-    def vault(self) -> Vault:
-        """Return the vault, opened at the first time."""
-        return self.opened().vault
+    def vault(self, *, erasing: bool = False) -> Vault:
+        """Return the vault, opened at the first time; on a full disk too, if to be `erasing`."""
+        return self.opened(erasing=erasing).vault
 
-    def opened(self, *, alone: bool = False) -> Opened:
+    def opened(self, *, alone: bool = False, erasing: bool = False) -> Opened:
         """Return the vault with its key, opened at the first time; with nobody else, if `alone`."""
         if self._opened is None:
             from bunkerctl import opening
 
             directory, surroundings = self.directory(), self.surroundings()
             given = keysource.given(self)
-            self._opened = opening.open_(directory, given, surroundings, alone=alone)
+            self._erasing = erasing
+            self._opened = opening.open_(
+                directory, given, surroundings, alone=alone, erasing=erasing
+            )
             self.debug(f"vault {directory}, key from {self._opened.route.source}")
         return self._opened
+
+    def reopened_alone(self) -> Opened:
+        """Close the vault, and open it again with nobody else in it."""
+        self.close()
+        self._opened = None
+        return self.opened(alone=True)
 
     def surroundings(self) -> Surroundings:
         """Return what a vault is opened in."""
@@ -185,11 +196,10 @@ class Call:
 
     def as_job(self) -> Call:
         """Return this call as cron would make it: a bare environment, and nobody there to ask."""
-        person = pwd.getpwuid(os.getuid())
         given = self.shell.environment
         environment = {
-            "HOME": given.get("HOME") or person.pw_dir,
-            "LOGNAME": person.pw_name,
+            "HOME": given.get("HOME") or os.path.expanduser("~"),
+            "LOGNAME": _os_user(),
             "SHELL": "/bin/sh",
             "PATH": "/usr/bin:/bin",
             **{name: given[name] for name in sorted(given) if name.startswith(OWN_VARIABLES)},
@@ -202,6 +212,17 @@ class Call:
         """Return the variables that are set and that decide which vault and which settings."""
         return [name for name in self.shell.environment if name.startswith(OWN_VARIABLES)]
 
+    def anchor(self) -> None:
+        """Put a checkpoint where `audit.anchor` says; tell what went wrong, --quiet or not."""
+        said = self.config().get("audit.anchor")
+        if said is None:
+            return
+        from bunkerctl import checkpoints
+
+        environment = self.shell.environment
+        for problem in checkpoints.anchor(self.vault(), config.anchors(said), environment):
+            output.tell(self.shell.stderr, f"warning: {problem}")
+
     def lock_wait(self) -> float:
         wait = self.duration("lock_wait")
         return 0.0 if wait is None else _seconds(wait)
@@ -212,6 +233,8 @@ class Call:
     def close(self) -> None:
         if self._opened is not None:
             self._opened.vault.close()
+            if self._erasing:
+                ballast.put_back(self._opened.vault.directory)
 
     def saved(self) -> bool:
         """Tell whether this call has changed the vault for good."""
@@ -250,6 +273,17 @@ class Call:
             return self.stdin().read(limit + 1)
         return files.read(self.path(path), limit)
 
+    def read_end(self, path: str, limit: int) -> bytes:
+        """Read the last bytes of a file, up to `limit`, or standard input for `-`."""
+        if path == "-":
+            return self.stdin().read(limit)
+        try:
+            with open(self.path(path), "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - limit))
+                return file.read(limit)
+        except OSError as error:
+            raise files.explain(error, "read", path) from error
+
     def path(self, text: str) -> str:
         """Return the path of a file to read; raise Usage for JSON, which must not be repeated."""
         if text[:1] in ("{", "["):
@@ -264,6 +298,15 @@ class Call:
     def line(self, text: str | None) -> None:
         """Write one value by itself."""
         self.output.text(output.safe(text or "") + "\n")
+
+    def deliver(self, chunks: Iterable[bytes], path: str | None, *, force: bool) -> None:
+        """Write an export as it comes: into a file (0600), or to standard output."""
+        if path is None:
+            for chunk in chunks:
+                self.output.text(chunk.decode())
+        else:
+            files.write(path, chunks, force=force)
+            self.note("written")
 
     def show_list(
         self,

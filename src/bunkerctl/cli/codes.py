@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from bunkerctl import errors, files, recovery
+from bunkerctl.directory import check_outside
 from bunkerctl.keys import code
 
 TYPE_CHECKING = False
@@ -23,22 +22,35 @@ everything can be read, also when the key is lost.
 """
 
 
+def check(call: Call, path: str | None, none: bool) -> None:
+    """Check the options --recovery-file and --no-recovery before anything is begun.
+
+    Raises:
+        Usage: both options, or a file inside the vault.
+        Conflict: the file is there.
+    """
+    if path is None:
+        return
+    if none:
+        raise errors.Usage("--recovery-file and --no-recovery exclude each other")
+    _check_path(path)
+    if path == "-":
+        raise errors.Usage("a recovery code does not go to standard output")
+    check_outside(call.directory(), path, "recovery file")
+    files.check_writable(path, force=False, hint="name another file")
+
+
 def offered(call: Call, path: str | None, none: bool) -> str | None:
     """Return a new code for an option --recovery-file or --no-recovery, or for the terminal.
 
     There it is shown, and its last group typed back; without a terminal there is none.
 
     Raises:
-        Usage: both options, or a file inside the vault.
-        Conflict: the file is there.
+        Usage, Conflict: as `check` does.
         Declined: it was not typed back.
     """
-    if path is not None and none:
-        raise errors.Usage("--recovery-file and --no-recovery exclude each other")
+    check(call, path, none)
     if path is not None:
-        if os.path.dirname(os.path.realpath(path)) == os.path.realpath(call.directory()):
-            raise errors.Usage("the recovery file must lie outside the vault")
-        files.check_writable(path, force=False, hint="name another file")
         return code.new()
     return None if none or not call.attended() else confirmed(call)
 
@@ -49,7 +61,7 @@ def confirmed(call: Call) -> str:
     call.tell(SHOWN.format(code=new))
     for left in reversed(range(TRIES)):
         typed = call.ask("Type its last group")
-        if code.plain(typed) == code.plain(new)[-code.GROUP :]:
+        if code.plain(typed) in (code.plain(new), code.plain(new)[-code.GROUP :]):
             return new
         if not typed:
             break
@@ -67,6 +79,7 @@ def typed(call: Call, path: str | None) -> str:
         Usage: there is no terminal, and no file is named.
     """
     if path is not None:
+        _check_path(path)
         return recovery.in_file(call.read(path, recovery.MAX_FILE_BYTES))
     if not call.attended():
         raise errors.Usage(
@@ -74,3 +87,10 @@ def typed(call: Call, path: str | None) -> str:
             hint="pass --recovery-file FILE, or - for standard input",
         )
     return call.ask("Recovery code")
+
+
+def _check_path(path: str) -> None:
+    """Refuse a code in place of a file, which must not be repeated."""
+    letters = code.plain(path)
+    if len(letters) == code.LENGTH and set(letters) <= set(code.ALPHABET):
+        raise errors.Usage("--recovery-file takes the path of a file, not the code itself")

@@ -59,6 +59,7 @@ def set_(call: Call, name: str, value: str) -> None:
     """
     path = _path(call)
     changed = config.put(path, name, value)
+    call.changed = changed
     call.show({"name": name, "value": value, "path": path, "changed": changed})
 
 

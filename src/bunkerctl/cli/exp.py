@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, expirations, identities, times
+import os
+from functools import partial
+
+from bunkerctl import errors, expirations, files, identities, jsontext, times
+from bunkerctl import receipts as evidence
 from bunkerctl import sweep as sweeps
 from bunkerctl.cli import answers, batch
 from bunkerctl.cli.call import Call
@@ -102,7 +106,7 @@ def delete(call: Call, exptoken: str) -> None:
       bunkerctl exp delete 4f2c1c9e-6f0e-4b8e-9d57-0f7c1a0f2b11 --yes
     """
     found = identities.parse_uuid(exptoken, "the exptoken")
-    vault = call.vault()
+    vault = call.vault(erasing=True)
     if not call.flag("yes"):
         confirm(call, expirations.deletable(vault, found), "exp.delete")
     done = expirations.delete(vault, found)
@@ -143,16 +147,23 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     option("--limit", "N", "erase at most N, the longest due first"),
     option("--max-deletes", "N", "refuse only if more than N are due"),
     option("--accept-clock", None, "the clock is right, though it looks wrong"),
+    option("--receipts", "DIR", "write a receipt of each erasure there: TOKEN.json"),
 )
 def sweep(
-    call: Call, dry_run: bool, limit: str | None, max_deletes: str | None, accept_clock: bool
+    call: Call,
+    dry_run: bool,
+    limit: str | None,
+    max_deletes: str | None,
+    accept_clock: bool,
+    receipts: str | None,
 ) -> None:
     """Erase everybody who is due and not held. This is the cron job: it never asks.
 
     It has guards instead, and erases nobody (exit 5) if more are due than 25 and than 10 % of the
     living, unless --max-deletes allows them; or if the clock is over 5 minutes behind the last
     sweep, or over 45 days ahead of it with anybody due, unless --accept-clock. It can be killed
-    anywhere: what is done is reported by the next run, the rest stays due.
+    anywhere: what is done is reported by the next run, the rest stays due. Where the setting
+    audit.anchor says, it leaves a signed checkpoint of the audit trail.
 
     Answer: dry_run, guard (null, limit or clock), due (not held), erased, held, failed,
     finished_earlier, tokens, started_at, finished_at. In plain form: one erased token a line.
@@ -162,8 +173,17 @@ def sweep(
       bunkerctl exp sweep -q --json
     """
     count, most = call.count("--limit", limit), call.count("--max-deletes", max_deletes)
-    act = sweeps.preview if dry_run else sweeps.run
-    done = act(call.vault(), limit=count, max_deletes=most, accept_clock=accept_clock)
+    vault = call.vault(erasing=not dry_run)
+    if dry_run:
+        done = sweeps.preview(vault, limit=count, max_deletes=most, accept_clock=accept_clock)
+    else:
+        done = sweeps.run(
+            vault,
+            limit=count,
+            max_deletes=most,
+            accept_clock=accept_clock,
+            prove=None if receipts is None else partial(_write_receipts, call, receipts),
+        )
     if call.output.form in ("plain", "table"):
         call.output.text("".join(f"{token}\n" for token in done.tokens))
         call.note(_summary(done))
@@ -171,6 +191,11 @@ def sweep(
         call.show_list(({"token": token} for token in done.tokens), ("token",))
     else:
         call.show(answers.sweep(done))
+    try:
+        call.output.flush()  # what is done is told, whatever becomes of the anchor
+    finally:
+        if not dry_run:
+            call.anchor()
     if done.guard == "clock" and not done.dry_run:
         call.note("the clock looks wrong; nothing was due")
     left = f"{done.failed} of {done.due} could not be erased and stay due"
@@ -178,8 +203,27 @@ def sweep(
         if done.failed:
             call.note(left)
         raise done.residue
+    if done.unproven is not None:
+        raise done.unproven
     if done.failed:
         raise errors.Partial(left)
+
+
+def _write_receipts(call: Call, directory: str, tokens: list[str]) -> None:
+    """Write a receipt for each token; one that an earlier run has written stays."""
+    files.make_directory(directory)
+    paths = {token: os.path.join(directory, f"{token}.json") for token in tokens}
+    wanted = [token for token, path in paths.items() if not os.path.exists(path)]
+    failed = None
+    for receipt in evidence.of(call.vault(), wanted):
+        text = jsontext.dumps(receipt) + "\n"
+        try:
+            files.write(paths[receipt["token"]], [text.encode()], force=False)
+        except errors.InputOutput as error:
+            failed = error
+    if failed is not None:
+        failed.hint = "the people are erased; `erasure show TOKEN` gives what is missing here"
+        raise failed
 
 
 def _summary(done: sweeps.Sweep) -> str:

@@ -53,12 +53,7 @@ def export(
             files.check_writable(path, force=force)
 
     chunks = _everyone(call, check) if identity is None else _person(call, identity, check)
-    if path is None:
-        for chunk in chunks:
-            call.output.text(chunk.decode())
-    else:
-        files.write(path, chunks, force=force)
-        call.note("written")
+    call.deliver(chunks, path, force=force)
 
 
 def _person(call: Call, identity: str, check: Callable[[], None]) -> Iterable[bytes]:

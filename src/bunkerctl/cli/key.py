@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from bunkerctl import custody, enrolment, errors, rotation
 from bunkerctl.cli import answers, codes, keysource
 from bunkerctl.cli.call import Call
@@ -117,6 +115,7 @@ def rotate(
       bunkerctl key rotate
       bunkerctl key rotate --recovery-file /media/safe/people.code
     """
+    codes.check(call, recovery_file, no_recovery)
     opened = call.opened(alone=True)
     surroundings = call.surroundings()
     with rotation.planned(opened, surroundings, skip_unreachable=skip_unreachable) as plan:
@@ -146,12 +145,13 @@ def _place(call: Call, kind: str, path: str | None) -> Route | None:
     """Return the place to enroll; None for the keyring, which is asked later."""
     if kind == "keyring" and path is None:
         return None
-    if kind == "file" and path is not None:
-        return Route(source="file", place=os.path.abspath(path))
-    if kind == "systemd-credential":
+    if kind == "file" and path:
+        return keysource.file(path)
+    if kind == "systemd-credential" and path != "":
         from bunkerctl.keys import credential
 
-        return Route(source="credential", place=os.path.abspath(path or credential.STORE))
+        place = keysource.file(path or credential.STORE).place
+        return Route(source="credential", place=place)
     raise errors.Usage(
         "enroll takes `file PATH`, `keyring` or `systemd-credential [PATH]`",
         hint="bunkerctl key enroll --help",

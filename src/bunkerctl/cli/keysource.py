@@ -71,6 +71,13 @@ def keyring(call: Call) -> Route:
     return Route(source="keyring", place=oskeyring.choose_backend(call.session()))
 
 
+def file(path: str) -> Route:
+    """Return a key file; raise Usage for a key in its place."""
+    route = _route("file", path)
+    _check(route)
+    return route
+
+
 def _credential(call: Call) -> Route | None:
     """Return the credential that systemd hands to a unit, if it has."""
     directory = call.shell.variable("CREDENTIALS_DIRECTORY")
@@ -104,7 +111,9 @@ def _route(source: str, place: str) -> Route:
 def _check(route: Route) -> None:
     place = route.place
     if route.source == "file" and keys.looks_like_key(os.path.basename(place).encode()):
-        raise errors.Usage("--key-file takes the path of a file, not the key itself")
+        raise errors.Usage("a key file is named by its path, not by the key itself")
+    if route.source == "command" and keys.looks_like_key(place.strip().encode()):
+        raise errors.Usage("a key command prints the key, it is not the key itself")
     if route.source == "fd" and not (
         place.isascii() and place.isdigit() and len(place) < MAX_FD_DIGITS
     ):

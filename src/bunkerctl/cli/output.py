@@ -8,7 +8,7 @@ from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
@@ -111,7 +111,7 @@ class Output:
         elif (row := self._row(item)) is not None:
             cells = [row[name] for name in columns]
             line = "\t".join(map(cell, cells)) + "\n"
-            self.text(_csv(map(self._csv_cell, cells)) if self.form == "csv" else line)
+            self.text(_csv(map(csv_cell, cells)) if self.form == "csv" else line)
 
     def text(self, text: str) -> None:
         """Write text as it is, in UTF-8.
@@ -144,11 +144,6 @@ class Output:
             tell(self._stderr, f"error: line {item.line}: {item.error.message}")
             return None
         return item
-
-    def _csv_cell(self, value: Any) -> str:
-        """Return a cell that a spreadsheet takes for text, never for a formula."""
-        text = value.translate(_CSV_ESCAPES) if isinstance(value, str) else cell(value)
-        return "'" + text if text.startswith(_FORMULA) else text
 
     def _table(self, names: tuple[str, ...], rows: list[list[str]]) -> None:
         """Draw a table; where it would break what must stay whole, a block of lines an item.
@@ -183,6 +178,23 @@ class Output:
         with console.capture() as screen:
             console.print(table)
         self.text("".join(line.rstrip() + "\n" for line in screen.get().splitlines()))
+
+
+def lines(form: str, answers: Iterable[Answer], columns: tuple[str, ...]) -> Iterator[str]:
+    """Yield a list as JSON lines or as CSV, for a file."""
+    if form == "csv":
+        yield _csv(columns)
+    for answer in answers:
+        if form == "csv":
+            yield _csv(csv_cell(answer[name]) for name in columns)
+        else:
+            yield _json(answer) + "\n"
+
+
+def csv_cell(value: Any) -> str:
+    """Return a cell that a spreadsheet takes for text, never for a formula."""
+    text = value.translate(_CSV_ESCAPES) if isinstance(value, str) else cell(value)
+    return "'" + text if text.startswith(_FORMULA) else text
 
 
 def cell(value: Any) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, keys, recovery, restoration
+from bunkerctl import errors, keys, opening, recovery, restoration
 from bunkerctl.cli import answers, codes, keysource
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
-from bunkerctl.directory import read_header
 from bunkerctl.keys import Route
 
 TYPE_CHECKING = False
@@ -38,10 +37,11 @@ def create(call: Call, recovery_file: str | None) -> None:
             "a recovery code is shown at a terminal, or goes into a file",
             hint="pass --recovery-file FILE",
         )
-    opened = call.opened(alone=True)
+    call.vault()
     code = codes.offered(call, recovery_file, none=False)
     if code is None:
         raise errors.Internal("no code was offered")
+    opened = call.reopened_alone()  # who was asked at the terminal did not keep others out
     made = recovery.replace(opened, code, recovery_file)
     call.changed = True
     call.show(answers.recovery(opened.vault, made, recovery_file))
@@ -60,7 +60,7 @@ def verify(call: Call, recovery_file: str | None) -> None:
       bunkerctl key recovery verify --recovery-file /media/safe/people.code
     """
     directory = call.directory()
-    header = read_header(directory)
+    header = opening.living(directory)
     master = recovery.master_of(header, codes.typed(call, recovery_file))
     if keys.id_of(master, header.vault_id) != header.key_id:
         raise errors.WrongKey(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import BinaryIO
 
+AGAIN_SECONDS = 0.01
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -72,9 +73,9 @@ def prepare() -> bool:
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
-            signal.signal(number, _interrupt)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or no process that is started can be waited for
+    sys.unraisablehook = _unraisable
+    _heed()
     writable = _is_open(1)
     for descriptor in (0, 1, 2):
         if not _is_open(descriptor):  # else the next file opened would be taken for it
@@ -97,10 +98,33 @@ def silence(descriptor: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
+def _heed() -> None:
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asks for that
+            signal.signal(number, _interrupt)
+
+
 def _interrupt(signum: int, _frame: FrameType | None) -> None:
     for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # one is enough: the way out must not be cut
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _pass)  # one is enough: the way out must not be cut
     raise Interrupted(signum)
+
+
+def _pass(_signum: int, _frame: FrameType | None) -> None:
+    """Do nothing: for SIG_IGN a second signal on its way would be a warning on stderr."""
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Heed a signal that came where Python cannot raise it, as in a finalizer; else say nothing.
+
+    A timer raises it once more, a little later: here it would be lost again. What else cannot be
+    raised is not for a user, and could show a value.
+    """
+    interrupted = unraisable.exc_value
+    if isinstance(interrupted, Interrupted):
+        signal.signal(signal.SIGALRM, lambda *_: _interrupt(interrupted.signum, None))
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
 
 
 def _is_open(descriptor: int) -> bool:

@@ -169,7 +169,7 @@ def forget(call: Call, identity: str) -> None:
     residues: list[errors.Residue] = []
 
     def answer(found: Identity) -> answers.Answer:
-        vault = call.vault()
+        vault = call.vault(erasing=True)
         if not call.flag("yes"):
             confirmed = users.forgettable(vault, found)
             confirm(call, confirmed, "user.forget")
@@ -180,6 +180,8 @@ def forget(call: Call, identity: str) -> None:
     if identity == "-" and not call.flag("yes"):
         declined = errors.Declined("erasing a list needs --yes: nothing was erased")
         raise call.vault().refused("user.forget", declined)
+    if identity == "-":
+        call.vault(erasing=True)
     try:
         batch.people(call, identity, "user.forget", answer, answers.ERASED)
     except errors.Partial as partial:

@@ -7,7 +7,7 @@ from bunkerctl import status as statuses
 from bunkerctl.cli import answers, codes, keysource
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
-from bunkerctl.directory import read_header
+from bunkerctl.directory import check_outside, read_header
 
 
 @command(
@@ -32,8 +32,10 @@ def init(call: Call, recovery_file: str | None, no_recovery: bool) -> None:
     from bunkerctl import creation
 
     directory = call.directory()
-    creation.check_free(directory)
     place = keysource.for_init(call)
+    if place.source == "file":
+        check_outside(directory, place.place, "key file")
+    creation.check_free(directory)
     code = codes.offered(call, recovery_file, no_recovery)
     header = creation.create(
         directory, place, call.surroundings(), code=code, recovery_file=recovery_file
@@ -87,9 +89,9 @@ def destroy(call: Call, confirm: str | None) -> None:
     """
     directory = call.directory()
     header = read_header(directory)
-    opened = None if header.ending else call.opened(alone=True)
+    opened = None if header.ending else call.opened()
     users = destruction.check_may_end(opened.vault) if opened else None
-    whose = "" if users is None else f" with {users} people"
+    whose = "" if users is None else f" (people: {users})"
     question = f"Destroy {directory}{whose}? Type the vault's id"
     said = confirm or (call.ask(question) if call.attended() else "")
     if said != header.vault_id:
@@ -99,6 +101,8 @@ def destroy(call: Call, confirm: str | None) -> None:
         )
         raise opened.vault.refused(destruction.ACTION, declined) if opened else declined
     if opened:
+        opened = call.reopened_alone()  # who was asked at the terminal did not keep others out
+        users = destruction.check_may_end(opened.vault)
         done = destruction.destroy(opened.vault, opened.route, call.session())
     else:
         done = destruction.go_on(directory, header, call.session(), call.lock_wait())

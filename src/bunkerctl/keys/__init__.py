@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 
-from bunkerctl import crypto
+from bunkerctl import crypto, files
 from bunkerctl.errors import Conflict, InputOutput, KeyUnavailable, WrongKey
 from bunkerctl.model import Value
 
@@ -134,17 +135,28 @@ def holds(
     except KeyUnavailable as error:
         if error.reason in GONE:
             return False
+        if error.reason == "malformed":
+            error.hint = "what is there is no key: move it away"
         raise
     if found == key:
         claim(route, vault_id)
         return True
-    if not replace:
+    if not replace or _claimed(route, vault_id):
         raise Conflict(
             "there is another key at that place already",
-            hint="--replace replaces it, if it is from before a rotation; it may be all that opens "
-            "another vault",
+            hint="it may be all that opens another vault; --replace replaces one that no other "
+            "vault has claimed, as from before a rotation",
         )
     return False
+
+
+def _claimed(route: Route, vault_id: str) -> bool:
+    """Tell whether another vault has said that its key is in that file."""
+    if route.source != "file":
+        return False
+    from bunkerctl.keys import file
+
+    return bool(file.claims(route.place) - {vault_id})
 
 
 def claim(route: Route, vault_id: str) -> None:
@@ -188,6 +200,7 @@ def store(
     if route.source == "file":
         from bunkerctl.keys import file
 
+        files.make_directory(os.path.dirname(route.place), session.owner)
         file.write(_path(route, waiting), text_of(key), like=route.place, owner=session.owner)
         if fetch(route, vault_id, session, waiting=waiting) != key:
             raise KeyUnavailable("the key was read back and differs", reason="not_kept")
@@ -198,14 +211,33 @@ def store(
         oskeyring.put(route.place, _entry(vault_id, waiting), text_of(key), session)
 
 
+def check_free_to_wait(route: Route, vault_id: str) -> None:
+    """Refuse a file in the place of the waiting key that this vault has not put there.
+
+    Raises:
+        Conflict: there is one.
+    """
+    if route.source != "file":
+        return
+    from bunkerctl.keys import file
+
+    path = _path(route, waiting=True)
+    if os.path.lexists(path) and vault_id not in file.claims(path):
+        raise Conflict(
+            f"{path} is in the way: a new key is to wait there",
+            hint="move it away; it may be another vault's key",
+        )
+
+
 def promote(
     places: Iterable[Route], vault_id: str, key: bytes, session: Session
 ) -> tuple[Route, ...]:
-    """Let the waiting key take its place; return where it could not, and goes on waiting."""
+    """Let a waiting key take its place, if it is that one; return where it goes on waiting."""
     left = []
     for place in places:
         try:
-            _promote(place, vault_id, key, session)
+            if waiting(place, vault_id, session) == key:
+                _promote(place, vault_id, key, session)
         except (KeyUnavailable, InputOutput):
             left.append(place)
     return tuple(left)
@@ -224,9 +256,7 @@ def _promote(route: Route, vault_id: str, key: bytes, session: Session) -> None:
 def remove(route: Route, vault_id: str, session: Session, *, waiting: bool = False) -> None:
     """Remove a key from a keyring or a file, if it is there."""
     if route.source == "file":
-        from bunkerctl.keys import file
-
-        file.remove(_path(route, waiting))
+        files.remove(_path(route, waiting))
     else:
         from bunkerctl.keys import oskeyring
 

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import time
 
+from bunkerctl import files
 from bunkerctl.errors import KeyUnavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 MAX_BYTES = 4096
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAY_ASK = b"?"
 
 
@@ -30,26 +31,31 @@ def run(
     work: Callable[[Callable[[], None]], str | None],
     environment: Mapping[str, str],
     seconds: float,
-    asking: Callable[[], None],
+    waiting: Callable[[bool], None] | None,
 ) -> str | None:
     """Return what `work` returns, from a forked process that has its own copy of everything.
 
-    `work` gets a function to call before it does something that may ask a person; if that
-    takes a second, `asking` is called here.
+    `work` gets a function to call before it does something that may ask a person. If there is no
+    answer after a second, `waiting` is called here, with whether a person may be being asked.
 
     Raises:
-        KeyUnavailable: as `work` raised it, or "failed" for any other exception.
+        KeyUnavailable: as `work` raised it, or no_backend for any other exception.
         Silent: it took more than `seconds`, and was killed.
     """
     ours, theirs = os.pipe()
     child = 0
+    # A signal between fork and the two lines that follow it would leave a stray process, or let
+    # the new one run on as if it were the old one.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         child = os.fork()
         if child == 0:
-            _serve(work, theirs, environment, seconds)
+            _serve(work, theirs, environment, seconds, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(theirs)
-        said = _heard(ours, time.monotonic() + seconds, asking)
+        said = _heard(ours, time.monotonic() + seconds, waiting)
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(ours)
         if child:
             os.kill(child, signal.SIGKILL)
@@ -57,23 +63,20 @@ def run(
     return _answer(said)
 
 
-def _heard(descriptor: int, end: float, asking: Callable[[], None]) -> bytes:
+def _heard(descriptor: int, end: float, waiting: Callable[[bool], None] | None) -> bytes:
     said = b""
-    told = False
+    tell_at = time.monotonic() + 1
     while len(said) <= MAX_BYTES:
-        may_tell = said.startswith(_MAY_ASK) and not told
-        left = max(0.0, end - time.monotonic())
-        if not select.select([descriptor], [], [], min(left, 1.0) if may_tell else left)[0]:
-            if time.monotonic() >= end:
-                raise Silent
-            if may_tell:
-                asking()
-                told = True
-            continue
-        chunk = os.read(descriptor, MAX_BYTES)
-        if not chunk:
-            break
-        said += chunk
+        if files.readable(descriptor, min(1.0, max(0.0, end - time.monotonic()))):
+            chunk = os.read(descriptor, MAX_BYTES)
+            if not chunk:
+                break
+            said += chunk
+        elif time.monotonic() >= end:
+            raise Silent
+        elif waiting is not None and time.monotonic() >= tell_at:
+            waiting(said.startswith(_MAY_ASK))
+            waiting = None
     return said.removeprefix(_MAY_ASK)
 
 
@@ -99,12 +102,17 @@ def _serve(
     descriptor: int,
     environment: Mapping[str, str],
     seconds: float,
+    mask: Iterable[int],
 ) -> None:
     """Do the work in the new process, which ends here."""
     try:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
+        for number in (*SIGNALS, signal.SIGALRM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         signal.setitimer(signal.ITIMER_REAL, seconds + 1)  # if nobody is left to kill it
+        os.closerange(3, descriptor)  # the vault's lock is not to live on here
+        os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)

@@ -37,21 +37,31 @@ def run(line: str, environment: Mapping[str, str]) -> bytes:
     except OSError as error:
         raise _failed("could not be run: " + (error.strerror or "unknown").lower()) from error
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    with process:
-        try:
-            pipe = process.stdout.fileno() if process.stdout else -1
-            printed = descriptor.until_end(pipe, deadline)
-            whole = len(printed) <= descriptor.MAX_BYTES
-            if whole:
-                process.wait(max(0.0, deadline - time.monotonic()))
-        except (TimeoutError, subprocess.TimeoutExpired):
-            raise _too_long() from None
-        finally:
-            process.kill()  # if it has not ended by itself
+    try:
+        pipe = process.stdout.fileno() if process.stdout else -1
+        printed = descriptor.until_end(pipe, deadline)
+        whole = len(printed) <= descriptor.MAX_BYTES
+        if whole:
+            process.wait(max(0.0, deadline - time.monotonic()))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        raise _too_long() from None
+    finally:
+        _end(process)
     code = process.returncode
     if whole and code:
         raise _failed(f"failed with exit code {code}" if code > 0 else f"died of signal {-code}")
     return printed
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command that has not ended by itself; one that became root cannot be waited for."""
+    if process.stdout:
+        process.stdout.close()
+    try:
+        process.kill()
+    except PermissionError:
+        return
+    process.wait()
 
 
 def _too_long() -> KeyUnavailable:

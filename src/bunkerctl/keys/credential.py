@@ -24,19 +24,26 @@ _NAMED = f"--name={NAME}"
 
 
 def seal(path: str, secret: bytes, environment: Mapping[str, str]) -> None:
-    """Encrypt a key for this machine into a file that is replaced in one step, and read it back.
+    """Encrypt a key for this machine, and put it into a file once it has been read back.
 
     Raises:
         KeyUnavailable: systemd-creds is missing, or fails.
         InputOutput: the file system refuses.
     """
     sealed = _run(["encrypt", _NAMED, "-", "-"], secret, environment)
+    if secret.strip() in sealed or _run(["decrypt", _NAMED, "-", "-"], sealed, environment) != (
+        secret
+    ):
+        raise KeyUnavailable(
+            "the credential does not give the key back", reason="not_kept", hint="is it systemd's?"
+        )
     files.make_directory(os.path.dirname(path))
     files.write(path, [sealed], force=True)
-    if _run(["decrypt", _NAMED, path, "-"], b"", environment) != secret:
-        raise KeyUnavailable(
-            "the credential was stored and read back, and differs", reason="not_kept"
-        )
+
+
+def unseal(path: str, environment: Mapping[str, str]) -> bytes:
+    """Return what a credential has; raise KeyUnavailable if this machine cannot tell."""
+    return _run(["decrypt", _NAMED, path, "-"], b"", environment)
 
 
 def _run(words: list[str], given: bytes, environment: Mapping[str, str]) -> bytes:

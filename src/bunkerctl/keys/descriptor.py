@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import select
 import time
 
+from bunkerctl import files
 from bunkerctl.errors import KeyUnavailable
 
 TIMEOUT_SECONDS = 30
@@ -37,7 +37,7 @@ def until_end(descriptor: int, deadline: float) -> bytes:
     said = b""
     while len(said) <= MAX_BYTES:
         left = max(0.0, deadline - time.monotonic())
-        if not select.select([descriptor], [], [], left)[0]:
+        if not files.readable(descriptor, left):
             raise TimeoutError
         chunk = os.read(descriptor, MAX_BYTES + 1 - len(said))
         if not chunk:

@@ -82,16 +82,6 @@ def promote(waiting: str, path: str) -> None:
         raise files.explain(error, "replace", path) from error
 
 
-def remove(path: str) -> None:
-    """Remove a key file, if it is there."""
-    try:
-        if os.path.lexists(path):
-            os.unlink(path)
-            files.sync_directory(os.path.dirname(path))
-    except OSError as error:
-        raise files.explain(error, "remove", path) from error
-
-
 def _read(path: str, name: str, barred: int, owner: int | None) -> bytes:
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -103,6 +93,8 @@ def _read(path: str, name: str, barred: int, owner: int | None) -> bytes:
             hint="pass --key-file FILE with the file's place now; or, with a recovery code, "
             "`bunkerctl key restore`",
         ) from None
+    except ValueError:  # a NUL, or a surrogate, in a path that a file names
+        raise KeyUnavailable("the path of the key file is none", reason="unreadable") from None
     except OSError as error:
         link = error.errno == errno.ELOOP
         why = "it is a symbolic link" if link else os.strerror(error.errno or 0).lower()

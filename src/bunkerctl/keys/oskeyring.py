@@ -33,6 +33,7 @@ ALLOWED = (MACOS, SECRET_SERVICE, KWALLET)
 
 _HERE = (MACOS,) if sys.platform == "darwin" else (SECRET_SERVICE, KWALLET)
 
+MAX_CHARACTERS = 300  # of an entry: more is no key
 UNATTENDED_SECONDS = 5.0
 ATTENDED_SECONDS = 120.0
 _OWN_ROUTE = (
@@ -71,8 +72,9 @@ def get(backend: str, entry: str, session: Session) -> bytes:
 
     def work(asking: Callable[[], None]) -> str | None:
         try:
-            with _opened(backend, session, asking) as keyring:
-                return keyring.get_password(SERVICE, entry)
+            with _opened(backend, session, asking, entry) as keyring:
+                found = keyring.get_password(SERVICE, entry)
+                return found if found is None else found[:MAX_CHARACTERS]
         except UnicodeDecodeError:
             return ""
 
@@ -135,8 +137,9 @@ def locked(backend: str, session: Session) -> bool:
 
 def _asked(session: Session, work: Callable[[Callable[[], None]], str | None]) -> str | None:
     seconds = session.seconds or (ATTENDED_SECONDS if session.attended else UNATTENDED_SECONDS)
+    waiting = partial(_tell, session) if session.attended else None
     try:
-        return aside.run(work, session.environment, seconds, lambda: session.tell(_where(session)))
+        return aside.run(work, session.environment, seconds, waiting)
     except aside.Silent:
         raise KeyUnavailable(
             f"the keyring did not answer within {seconds:g} seconds",
@@ -148,10 +151,13 @@ def _asked(session: Session, work: Callable[[Callable[[], None]], str | None]) -
         raise
 
 
-def _where(session: Session) -> str:
+def _tell(session: Session, locked: bool) -> None:
+    if not locked:
+        session.tell("waiting for the keyring to answer; Ctrl-C gives up")
+        return
     display = session.environment.get("WAYLAND_DISPLAY") or session.environment.get("DISPLAY")
     place = f"the desktop ({display})" if display else "the desktop that this session belongs to"
-    return (
+    session.tell(
         f"the keyring is locked: its dialog may be open on {place}, behind another window; "
         "Ctrl-C gives up"
     )
@@ -195,7 +201,10 @@ def _setting() -> tuple[str, str] | None:
         return named, "PYTHON_KEYRING_BACKEND"
     from keyring.util import platform_
 
-    path = os.path.join(platform_.config_root(), "keyringrc.cfg")
+    try:
+        path = os.path.join(platform_.config_root(), "keyringrc.cfg")
+    except RuntimeError:  # no home directory
+        return None
     if not os.path.exists(path):
         return None
     import configparser
@@ -226,10 +235,12 @@ def _wanted(recorded: str) -> str:
 
 
 @contextmanager
-def _opened(backend: str, session: Session, asking: Callable[[], None]) -> Iterator[KeyringBackend]:
+def _opened(
+    backend: str, session: Session, asking: Callable[[], None], entry: str | None = None
+) -> Iterator[KeyringBackend]:
     """Run a block with a backend that may be asked: unlocked, or with a person to unlock it."""
     name = _wanted(backend)
-    if _is_locked(name):
+    if _is_locked(name, entry):
         if not session.attended:
             raise KeyUnavailable("the keyring is locked", reason="locked", hint=_LOG_IN)
         asking()
@@ -244,11 +255,15 @@ def _opened(backend: str, session: Session, asking: Callable[[], None]) -> Itera
         ) from None
 
 
-def _is_locked(name: str) -> bool:
-    """Raise KeyUnavailable if nobody answers; backends that are not on D-Bus cannot be asked."""
+def _is_locked(name: str, entry: str | None = None) -> bool:
+    """Tell whether the keyring, or that entry, is locked; raise KeyUnavailable if nobody answers.
+
+    Backends that are not on D-Bus cannot be asked.
+    """
     try:
         if name == SECRET_SERVICE:
-            return sessionbus.secret_service_is_locked()
+            wanted = None if entry is None else {"service": SERVICE, "username": entry}
+            return sessionbus.secret_service_is_locked(wanted)
         return name == KWALLET and sessionbus.kwallet_is_locked()
     except KeyUnavailable as error:
         raise _unfit(name, error.message) from error

@@ -17,20 +17,28 @@ _DEFAULT_COLLECTION = "/org/freedesktop/secrets/aliases/default"
 _KWALLET = ("/modules/kwalletd5", "org.kde.kwalletd5", "org.kde.KWallet")
 
 
-def secret_service_is_locked() -> bool:
+def secret_service_is_locked(entry: dict[str, str] | None) -> bool:
     """Ask the Secret Service (freedesktop.org) for the state of its default collection.
+
+    An entry with those attributes may be locked for itself.
 
     Raises:
         KeyUnavailable: there is no bus, no service on it, or no default collection.
     """
-    import secretstorage
-    from secretstorage.exceptions import ItemNotFoundException
-
+    try:
+        import secretstorage
+        from secretstorage.exceptions import ItemNotFoundException
+    except ImportError as error:
+        raise _unfit(f"the package {error.name} is not installed") from None
     with _bus() as bus:
         if not secretstorage.check_service_availability(bus):
             raise _unfit("nobody on the session bus keeps secrets")
         try:
-            return bool(secretstorage.Collection(bus, _DEFAULT_COLLECTION).is_locked())
+            collection = secretstorage.Collection(bus, _DEFAULT_COLLECTION)
+            if collection.is_locked():
+                return True
+            found = collection.search_items(entry) if entry is not None else ()
+            return any(item.is_locked() for item in found)
         except ItemNotFoundException:
             raise _unfit("the keyring has no default collection yet") from None
 
@@ -66,7 +74,7 @@ def _bus() -> Iterator[DBusConnection]:
         raise _unfit("the package jeepney is not installed") from None
     try:
         bus = open_dbus_connection()
-    except (OSError, ValueError, LookupError, EOFError) as error:
+    except (OSError, ValueError, LookupError, EOFError, RuntimeError) as error:
         why = f"the session bus cannot be reached ({type(error).__name__})"
         raise _unfit(why) from error
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bunkerctl import merkle
 from bunkerctl.errors import IntegrityFailure
+from bunkerctl.model import ERASURES, Value
 from bunkerctl.store.users import token_bytes
 
 TYPE_CHECKING = False
@@ -29,6 +30,93 @@ def tree(db: Database) -> merkle.Tree:
         return merkle.Tree(*db.one("SELECT size, frontier FROM tree"))
     except ValueError as error:
         raise IntegrityFailure("the audit tree is damaged", hint="run `audit verify`") from error
+
+
+class Pruned(Value):
+    """What is left of the events that were pruned: the tree over them, and its checkpoint."""
+
+    tree: merkle.Tree
+    checkpoint: str
+
+
+def pruned(db: Database) -> Pruned | None:
+    """Return what pruning has left; None if nothing was pruned.
+
+    Raises:
+        IntegrityFailure: its size and frontier do not fit each other.
+    """
+    row = db.row("SELECT size, frontier, checkpoint FROM pruned")
+    if row is None:
+        return None
+    try:
+        return Pruned(tree=merkle.Tree(row[0], row[1]), checkpoint=row[2])
+    except ValueError as error:
+        raise IntegrityFailure("what pruning has left of the audit trail is damaged") from error
+
+
+def prune(db: Database, left: Pruned) -> int:
+    """Delete the events up to the size of that tree; return how many there were."""
+    db.run("DELETE FROM pruned")
+    db.run(
+        "INSERT INTO pruned VALUES (1, ?, ?, ?)",
+        left.tree.size,
+        left.tree.frontier(),
+        left.checkpoint,
+    )
+    return db.run("DELETE FROM audit WHERE seq <= ?", left.tree.size)
+
+
+def last_before(db: Database, at: int) -> int:
+    """Return the number of events that come before the first one of that time or later."""
+    row = db.row("SELECT min(seq) FROM audit WHERE at >= ?", at)
+    if row is not None and row[0] is not None:
+        return int(row[0]) - 1
+    return tree(db).size
+
+
+def newest_commitment(db: Database, token: bytes) -> str | None:
+    """Return the newest commitment to a person's record; None if no event has one."""
+    row = db.row(
+        "SELECT event ->> '$.commitment' FROM audit WHERE token = ? "
+        "AND event ->> '$.commitment' IS NOT NULL ORDER BY seq DESC LIMIT 1",
+        token,
+    )
+    return None if row is None else str(row[0])
+
+
+def says_erased(db: Database, token: bytes) -> bool:
+    """Tell whether an event says that a person was erased."""
+    marks = ", ".join("?" * len(ERASURES))
+    row = db.row(
+        "SELECT 1 FROM audit WHERE token = ? AND event ->> '$.outcome' = 'ok' "
+        f"AND event ->> '$.action' IN ({marks}) LIMIT 1",
+        token,
+        *ERASURES,
+    )
+    return row is not None
+
+
+def tokens(db: Database, after: bytes, limit: int) -> list[bytes]:
+    """Return up to `limit` tokens that events are about, in their order, from behind one."""
+    rows = db.rows(
+        "SELECT DISTINCT token FROM audit WHERE token > ? ORDER BY token LIMIT ?", after, limit
+    )
+    return [row[0] for row in rows]
+
+
+def has_pruned(db: Database, size: int) -> bool:
+    """Tell whether there is an event among those that were pruned."""
+    return db.row("SELECT 1 FROM audit WHERE seq <= ? LIMIT 1", size) is not None
+
+
+def hashes(db: Database, after: int, limit: int) -> list[bytes]:
+    """Return up to `limit` leaf hashes from behind `after`, as they were stored."""
+    return [
+        row[0]
+        for row in db.rows(
+            "SELECT hash FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", after, limit
+        )
+    ]
 
 
 def put_tree(db: Database, tree: merkle.Tree) -> None:
@@ -78,13 +166,13 @@ def by_seq(db: Database, seq: int) -> str | None:
     return None if row is None else str(row[0])
 
 
-def newest_is(db: Database, action: str, key_id: str) -> bool:
-    """Tell whether the newest event is of that action, done, about that master key."""
+def newest_is(db: Database, action: str, outcome: str, key_id: str) -> bool:
+    """Tell whether the newest event is of that action and outcome, about that master key."""
     row = db.row(
         "SELECT event ->> '$.action', event ->> '$.key_id', event ->> '$.outcome' "
         "FROM audit ORDER BY seq DESC LIMIT 1"
     )
-    return row == (action, key_id, "ok")
+    return row == (action, key_id, outcome)
 
 
 def newest_at(db: Database) -> int:

@@ -27,6 +27,9 @@ OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt a database when a WAL is re
 SHORT_TURNS = 10
 SHORT_TURN_SECONDS = 0.002
 LONG_TURN_SECONDS = 0.02
+LEAST_ROOM = 64 * 1024
+"""What a command needs at least, for SQLite's shared memory."""
+
 _MAGIC = b"SQLite format 3\0"
 _UNRESERVED = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-~")
 
@@ -52,8 +55,18 @@ class Database:
     it has read fails at once when another process wrote in between.
     """
 
-    def __init__(self, path: str, key: bytes, lock_wait: float, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        key: bytes,
+        lock_wait: float,
+        *,
+        create: bool = False,
+        frozen: bool = False,
+    ) -> None:
         """Open `path` with a raw 256-bit key; `lock_wait` is in seconds.
+
+        A `frozen` file is only read, and nobody writes to it: a backup.
 
         Raises:
             IntegrityFailure: the key does not open it, or it is damaged.
@@ -66,23 +79,20 @@ class Database:
             )
         self.path = path
         self._lock_wait = lock_wait
-        mode = "rwc" if create else "rw"
-        uri = "file:" + "".join(
-            chr(byte) if byte in _UNRESERVED else f"%{byte:02x}" for byte in os.fsencode(path)
-        )
+        mode = "ro&immutable=1" if frozen else "rwc" if create else "rw"
         try:
             self._connection = sqlcipher3.connect(
-                f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=0
+                f"{_uri(path)}?mode={mode}", uri=True, isolation_level=None, timeout=0
             )
         except sqlcipher3.Error as error:
             raise self._translated(error) from error
         try:
-            self._configure(key, create)
+            self._configure(key, create, frozen)
         except BaseException:
             self._connection.close()
             raise
 
-    def _configure(self, key: bytes, create: bool) -> None:
+    def _configure(self, key: bytes, create: bool, frozen: bool) -> None:
         self.run("PRAGMA cipher_log_level = NONE")  # or a wrong key prints on stderr
         self._connection.set_key(f"x'{key.hex()}'")
         if create:
@@ -100,7 +110,7 @@ class Database:
             raise Internal("secure_delete could not be switched on")
         if self.row("PRAGMA application_id") != (APPLICATION_ID,):
             raise IntegrityFailure(self._damage())
-        if self.row("PRAGMA journal_mode") != ("wal",):
+        if not frozen and self.row("PRAGMA journal_mode") != ("wal",):
             raise IntegrityFailure(f"{self.path} is not in WAL mode")
 
     def run(self, sql: str, *parameters: Any) -> int:
@@ -188,7 +198,34 @@ class Database:
         Raises:
             InputOutput: the disk is full, or refuses.
         """
-        self.run(f"PRAGMA rekey = \"x'{key.hex()}'\"")
+        try:
+            self._connection.execute(f"PRAGMA rekey = \"x'{key.hex()}'\"")
+        except sqlcipher3.Error as error:  # its code says nothing: a full disk is "not a database"
+            raise InputOutput(
+                "the database could not be written anew under another key",
+                hint="is there room? it stays as it was",
+            ) from error
+
+    def copy_to(self, path: str, key: bytes) -> None:
+        """Copy every page of one snapshot into an empty file, under a raw key of its own.
+
+        Others go on writing (https://sqlite.org/backup.html).
+
+        Raises:
+            InputOutput: the disk is full, or refuses.
+        """
+        copy = sqlcipher3.connect(f"{_uri(path)}?mode=rw", uri=True, isolation_level=None)
+        try:
+            copy.execute("PRAGMA cipher_log_level = NONE")
+            copy.set_key(f"x'{key.hex()}'")
+            copy.execute("PRAGMA journal_mode = OFF")
+            self._connection.backup(copy, pages=-1)
+        except sqlcipher3.Error as error:  # which side failed, and how, it does not tell
+            raise InputOutput(
+                f"the disk is full, or refuses: the database could not be copied to {path}"
+            ) from error
+        finally:
+            copy.close()
 
     def problems(self) -> list[str]:
         """Return what two checks find wrong, each of which misses what the other finds.
@@ -229,7 +266,7 @@ class Database:
         code = _code(error)
         if code == _BUSY:
             return _still_busy()
-        if code == _FULL:
+        if code == _FULL or (code in _REFUSED and self._has_no_room()):
             return InputOutput("the disk is full: this change was not made")
         if code in _REFUSED:
             return InputOutput(
@@ -239,6 +276,14 @@ class Database:
         if code in _DAMAGED:
             return IntegrityFailure(self._damage())
         return Internal(f"SQLite failed ({getattr(error, 'sqlite_errorname', 'unknown')})")
+
+    def _has_no_room(self) -> bool:
+        """Tell a full disk from one that refuses: shared memory fails with one code for both."""
+        try:
+            system = os.statvfs(os.path.dirname(os.path.abspath(self.path)))
+        except OSError:
+            return False
+        return system.f_bavail * system.f_frsize < LEAST_ROOM
 
     def _damage(self) -> str:
         with open(self.path, "rb") as file:
@@ -260,6 +305,12 @@ def _page_of(problem: str) -> int:
     """Return the page that a problem is with; 0 if it names none."""
     found = re.search(r"page (\d+)", problem)
     return int(found[1]) if found else 0
+
+
+def _uri(path: str) -> str:
+    return "file:" + "".join(
+        chr(byte) if byte in _UNRESERVED else f"%{byte:02x}" for byte in os.fsencode(path)
+    )
 
 
 def _turns(wait: float) -> Iterator[None]:

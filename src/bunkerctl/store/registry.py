@@ -78,9 +78,11 @@ HOLDINGS = (
 
 IMPERSONAL = {
     "audit": "tokens, names of fields and the admins' own words; exported as access_history",
+    "backups": "when and where a backup was made, and until when it is kept",
     "drawer": "reached by the columns above that point into it",
     "meta": "the vault's own keys and id",
     "migrations": "the vault's own history",
+    "pruned": "hashes of audit events that were pruned",
     "sweeps": "times of the vault's sweeps",
     "tombstones": "what remains of an erased person: no more than the evidence of the erasure",
     "totals": "counts",

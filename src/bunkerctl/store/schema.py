@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bunkerctl import crypto
 from bunkerctl.errors import UnsupportedVersion
 
 TYPE_CHECKING = False
@@ -105,7 +106,41 @@ INSERT INTO tree VALUES (1, 0, x'');
 INSERT INTO totals VALUES (1, 0, 0, 0);
 """
 
-MIGRATIONS = (FIRST,)
+SECOND = """
+-- What `audit prune` has left of the events before: the tree over them, and its signed checkpoint.
+CREATE TABLE pruned (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    size INTEGER NOT NULL,
+    frontier BLOB NOT NULL,
+    checkpoint TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE backups (
+    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    path TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    until INTEGER,
+    gone_at INTEGER
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def _first(db: Database) -> None:
+    _run(db, FIRST)
+
+
+def _second(db: Database) -> None:
+    """Add what evidence and backups need; the seed signs the audit trail's checkpoints."""
+    _run(db, SECOND)
+    db.run("INSERT INTO meta VALUES ('signing_seed', ?)", crypto.random_bytes(crypto.KEY_BYTES))
+
+
+def _run(db: Database, script: str) -> None:
+    for statement in script.split(";\n"):
+        db.run(statement)
+
+
+MIGRATIONS = (_first, _second)
 """In order; a vault's version is how many of them it has had."""
 
 
@@ -130,8 +165,7 @@ def migrate(db: Database, now: int) -> None:
         db.begin()
         try:
             if version(db) == number:  # another process may have been faster
-                for statement in MIGRATIONS[number].split(";\n"):
-                    db.run(statement)
+                MIGRATIONS[number](db)
                 db.run("INSERT INTO migrations VALUES (?, ?)", number + 1, now)
                 db.run(f"PRAGMA user_version = {number + 1}")
             db.commit()

@@ -51,8 +51,11 @@ def add_living(db: Database, count: int = 1) -> None:
     db.run("UPDATE totals SET living = living + ?", count)
 
 
-def add_erased(db: Database, event: int) -> None:
-    db.run("UPDATE totals SET living = living - 1, erased = erased + 1, unscrubbed = ?", event)
+def add_erased(db: Database, event: int, living: int = 1) -> None:
+    """Count an erasure; `living` is 0 if the person was not in this vault any more."""
+    db.run(
+        "UPDATE totals SET living = living - ?, erased = erased + 1, unscrubbed = ?", living, event
+    )
 
 
 def set_scrubbed(db: Database, event: int) -> None:

@@ -43,6 +43,10 @@ def is_of_event(db: Database, event: int, token: str) -> bool:
     return row is not None and token_text(row[0]) == token
 
 
+def is_erased(db: Database, token: bytes) -> bool:
+    return db.row("SELECT 1 FROM tombstones WHERE token = ?", token) is not None
+
+
 def since(db: Database, event: int, limit: int, reason: str | None = None) -> list[Tombstone]:
     """Return up to `limit` tombstones whose event is later than `event`, in order."""
     return [

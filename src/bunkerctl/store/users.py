@@ -10,7 +10,7 @@ import uuid
 
 from bunkerctl import crypto, jsontext
 from bunkerctl.errors import IntegrityFailure, Invalid
-from bunkerctl.model import Expiration, Hold, User
+from bunkerctl.model import Expiration, Hold, User, Value
 from bunkerctl.store import drawer
 
 TYPE_CHECKING = False
@@ -118,6 +118,45 @@ def replace(
         db.run("DELETE FROM identities WHERE tag = ? AND user = ?", tag, user.id)
     for tag in new - old:
         db.run("INSERT INTO identities VALUES (?, ?)", tag, user.id)
+
+
+class Lying(Value):
+    """A row as it lies there: the commitment to its record, None if that is damaged."""
+
+    id: int
+    token: bytes
+    commitment: str | None
+    identities: dict[str, str]
+
+
+def lying(db: Database, after: bytes, limit: int) -> list[Lying]:
+    """Return up to `limit` rows in the order of their tokens, from behind one."""
+    rows = db.rows(
+        "SELECT u.id, u.token, d.bytes FROM users u LEFT JOIN drawer d ON d.id = u.record "
+        "WHERE u.token > ? ORDER BY u.token LIMIT ?",
+        after,
+        limit,
+    )
+    return [_lying(*row) for row in rows]
+
+
+def _lying(user_id: int, token: bytes, content: bytes | None) -> Lying:
+    salt, rest = (content or b"")[: crypto.SALT_BYTES], (content or b"")[crypto.SALT_BYTES :]
+    header, mark, body = rest.partition(b"\n")
+    try:
+        identities = _object(header) if mark else {}
+        commitment = crypto.commitment(salt, body) if mark else None
+    except IntegrityFailure:
+        identities, commitment = {}, None
+    return Lying(id=user_id, token=token, commitment=commitment, identities=identities)
+
+
+def has(db: Database, token: bytes) -> bool:
+    return db.row("SELECT 1 FROM users WHERE token = ?", token) is not None
+
+
+def is_tagged(db: Database, tag: int, user_id: int) -> bool:
+    return db.row("SELECT 1 FROM identities WHERE tag = ? AND user = ?", tag, user_id) is not None
 
 
 def pack(identities: dict[str, str], record: dict[str, Any]) -> tuple[bytes, str]:

@@ -1,0 +1,293 @@
+"""Backups: the whole vault in one encrypted file, under a random key of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+
+from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests
+from bunkerctl.directory import Header, check_outside
+from bunkerctl.manifests import Manifest
+from bunkerctl.model import Value
+from bunkerctl.store import audit as events
+from bunkerctl.store import backups as store
+from bunkerctl.store import state
+from bunkerctl.store.connection import Database
+from bunkerctl.vault import Vault
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bunkerctl.vault import Opened, Surroundings
+
+CREATE, PRUNE = "backup.create", "backup.prune"
+CHUNK = 1 << 20
+
+
+class Pruned(Value):
+    """`removed` are files that are gone now, `missing` those that were not where they had been."""
+
+    removed: list[store.Backup]
+    missing: list[store.Backup]
+
+
+def create(
+    opened: Opened, path: str, surroundings: Surroundings, *, until: int | None, force: bool
+) -> Manifest:
+    """Write a backup, verify it, and put it in place whole; others go on writing meanwhile.
+
+    `until` is the Unix second from which `prune` removes it. The vault remembers it first: no
+    event, no act.
+
+    Raises:
+        Conflict: the file is there, and `force` is false.
+        IntegrityFailure: the copy does not verify.
+        InputOutput: the file system refuses.
+        Busy: another backup, sweep or rotation goes on.
+    """
+    vault = opened.vault
+    path = os.path.abspath(path)
+    check_outside(vault.directory, path, "backup")
+    files.check_writable(path, force=force)
+    backup_id = str(uuid.uuid4())
+    with vault.exclusive():
+        with vault.transaction() as tx:
+            known = store.Backup(
+                id=backup_id, path=path, created_at=tx.now, until=until, gone_at=None
+            )
+            store.put(tx.db, known)
+            tx.event(CREATE, backup=backup_id)
+        try:
+            return _write(opened, known, surroundings, force=force)
+        except BaseException:
+            with vault.transaction() as tx:
+                store.set_gone(tx.db, backup_id, tx.now)
+                tx.event(CREATE, outcome="failed", backup=backup_id)
+            raise
+
+
+def listing(vault: Vault) -> list[store.Backup]:
+    """Return the backups that the vault has made and that were not removed."""
+    with vault.reading():
+        return [one for one in store.known(vault.db) if one.gone_at is None]
+
+
+def verify(path: str, master: bytes, surroundings: Surroundings) -> Manifest:
+    """Check a backup whole: its bytes, its pages, its audit trail and its checkpoint.
+
+    Raises:
+        Invalid: it is not a backup.
+        WrongKey: it was made under another master key, or before a rotation.
+        IntegrityFailure: it is damaged or altered.
+    """
+    manifest, own = opened_by(path, master)
+    if _digest(path, manifest.size) != manifest.sha256:
+        raise errors.IntegrityFailure(f"{path} is damaged: its bytes are not those of the backup")
+    with _Frozen(path, manifest, own, surroundings) as vault:
+        check(vault, manifest)
+    return manifest
+
+
+def opened_by(path: str, master: bytes) -> tuple[Manifest, bytes]:
+    """Return the manifest of a backup and its own key, authenticated.
+
+    Raises:
+        WrongKey: it was made under another master key.
+        IntegrityFailure: the manifest was altered.
+    """
+    manifest, mac = manifests.read(path)
+    own = manifest.key_of(master)
+    if own is None:
+        found = keys.id_of(master, manifest.vault_id)
+        raise errors.WrongKey(
+            f"the key (id {found}) does not open this backup (id {manifest.key_id})",
+            hint="a rotation ends the backups before it, unless the old key or code was kept",
+        )
+    if not manifests.is_authentic(manifest, mac, own):
+        raise errors.IntegrityFailure(f"the manifest of {path} was altered")
+    return manifest, own
+
+
+def check(vault: Vault, manifest: Manifest) -> None:
+    """Check the pages and the audit trail of a copy; raise IntegrityFailure."""
+    problems = vault.db.problems()
+    if problems:
+        raise errors.IntegrityFailure(f"the backup's database is damaged: {problems[0]}")
+    with vault.reading():
+        tree = events.tree(vault.db)
+        signed = checkpoints.is_own(vault, tree, manifest.checkpoint)
+    found = audit.verify(vault)
+    if not found.ok or not signed:
+        raise errors.IntegrityFailure(
+            f"the backup's audit trail is damaged: {found.problem or 'not the signed one'}"
+        )
+
+
+def prune(vault: Vault, now: int) -> Pruned:
+    """Remove the files of backups whose time is over; one event a file.
+
+    One that is no longer in its place is told, and stays known.
+
+    Raises:
+        InputOutput: a file cannot be removed; those before it are.
+    """
+    removed: list[store.Backup] = []
+    missing: list[store.Backup] = []
+    for one in listing(vault):
+        if one.until is None or one.until > now:
+            continue
+        if not _is_it(one):  # it may have been moved, and still be a copy of whom it holds
+            missing.append(one)
+            continue
+        try:
+            with vault.transaction() as tx:
+                tx.event(PRUNE, backup=one.id)
+                store.set_gone(tx.db, one.id, tx.now)
+                _clear_beside(one.path)
+                files.remove(one.path)
+        except errors.InputOutput as error:
+            if os.path.lexists(one.path):
+                raise
+            raise errors.InputOutput(
+                f"{one.path} is removed, and that could not be noted",
+                hint="make room, and prune again",
+            ) from error
+        removed.append(one)
+    return Pruned(removed=removed, missing=missing)
+
+
+def _clear_beside(path: str) -> None:
+    """Remove what a kill or a power cut has left of a backup that was to have that name."""
+    directory, name = os.path.split(path)
+    for found in os.listdir(directory) if os.path.isdir(directory) else ():
+        if found.startswith(f".{name}.") and found.endswith(".tmp"):
+            files.remove(os.path.join(directory, found))
+
+
+def header_of(manifest: Manifest) -> Header:
+    """Return the header of a vault as its backup has it."""
+    return Header(
+        vault_id=manifest.vault_id,
+        created_at=manifest.created_at,
+        key_id=manifest.key_id,
+        key=manifest.key,
+        copies=(),
+        recovery=manifest.recovery,
+        succession=None,
+        ending=False,
+    )
+
+
+class _Frozen:
+    """A backup, opened to be read where it lies."""
+
+    def __init__(
+        self, path: str, manifest: Manifest, own: bytes, surroundings: Surroundings
+    ) -> None:
+        key, _ = manifest.keys_of(own)
+        self._db = Database(path, key, 0.0, frozen=True)
+        header, origin = header_of(manifest), surroundings.origin
+        self._vault = Vault(path, header, self._db, origin, 0.0, surroundings.clock)
+
+    def __enter__(self) -> Vault:
+        return self._vault
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+
+def copy_out(path: str, manifest: Manifest, own: bytes, target: str, key: bytes) -> None:
+    """Copy a backup's database into a new file (0600), under another raw key."""
+    files.create(target, b"")
+    db = Database(path, manifest.keys_of(own)[0], 0.0, frozen=True)
+    try:
+        db.copy_to(target, key)
+    finally:
+        db.close()
+    files.sync(target)
+
+
+def _write(
+    opened: Opened, known: store.Backup, surroundings: Surroundings, *, force: bool
+) -> Manifest:
+    vault, header = opened.vault, opened.vault.header
+    own = crypto.random_bytes(crypto.KEY_BYTES)
+    directory, name = os.path.split(known.path)
+    temporary = os.path.join(directory, files.beside(name))
+    backup_id, vault_id = uuid.UUID(known.id).bytes, uuid.UUID(header.vault_id).bytes
+    try:
+        files.create(temporary, b"")
+        vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0])
+        bare = Manifest(
+            id=known.id,
+            vault_id=header.vault_id,
+            vault=vault.directory,
+            created_at=known.created_at,
+            until=known.until,
+            key_id=header.key_id,
+            key=header.key,
+            recovery=header.recovery,
+            wrapped=crypto.wrap_backup(opened.master, vault_id, backup_id, own),
+            users=0,
+            erased=0,
+            events=0,
+            checkpoint="",
+            size=os.path.getsize(temporary),
+            sha256=_digest(temporary, None),
+        )
+        with _Frozen(temporary, bare, own, surroundings) as copy:
+            manifest = _counted(copy, bare)
+            check(copy, manifest)
+        manifests.append(temporary, manifest, own)
+        files.put_in_place(temporary, known.path, force=force)
+    except OSError as error:
+        raise files.explain(error, "write", known.path) from error
+    finally:
+        _clear(temporary)
+    return manifest
+
+
+def _clear(temporary: str) -> None:
+    try:
+        files.remove(temporary)
+    except errors.InputOutput:
+        return  # what counts has been done, or told; `prune` removes it
+
+
+def _counted(copy: Vault, bare: Manifest) -> Manifest:
+    with copy.reading():
+        totals, tree = state.totals(copy.db), events.tree(copy.db)
+        return bare.with_(
+            users=totals.living,
+            erased=totals.erased,
+            events=tree.size,
+            checkpoint=checkpoints.sign(copy, tree).note,
+        )
+
+
+def _digest(path: str, size: int | None) -> str:
+    found = hashlib.sha256()
+    for chunk in _chunks(path, size):
+        found.update(chunk)
+    return found.hexdigest()
+
+
+def _chunks(path: str, size: int | None) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            left = os.path.getsize(path) if size is None else size
+            while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
+
+
+def _is_it(known: store.Backup) -> bool:
+    """Tell whether the file of a backup is still where it was made, and still that one."""
+    try:
+        return manifests.read(known.path)[0].id == known.id
+    except errors.BunkerError:
+        return False

@@ -1,0 +1,93 @@
+"""Commitments: is each living record the one that the trail last committed to?
+
+This finds an old page or an old file that was played back, which the page's own HMAC does not.
+"""
+
+from __future__ import annotations
+
+from bunkerctl.model import Value
+from bunkerctl.store import audit, state, tombstones, users
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.vault import Vault
+
+PAGE = 500
+MOST_NAMED = 100
+
+
+class Check(Value):
+    """`unchecked` people have no commitment left in a pruned trail; `bad` are tokens, at most 100.
+
+    A token is bad whose record is not what was committed to, or that is erased and has a row;
+    `miscounted` says that the number of rows is not the vault's own count.
+    """
+
+    people: int
+    unchecked: int
+    bad: list[str]
+    miscounted: bool
+
+    def ok(self) -> bool:
+        return not self.bad and not self.miscounted
+
+
+def check(vault: Vault) -> Check:
+    """Compare every living record with its newest commitment, and the rows with the trail.
+
+    In pages: a long read would keep the pages of erased people alive.
+    """
+    with vault.reading():
+        pruned = audit.pruned(vault.db) is not None
+        living, size = state.totals(vault.db).living, audit.tree(vault.db).size
+    after, people, unchecked, bad = b"", 0, 0, []
+    while True:
+        with vault.reading():
+            page = users.lying(vault.db, after, PAGE)
+            for row in page:
+                said = audit.newest_commitment(vault.db, row.token)
+                if _is_erased(vault, row.token):
+                    bad.append(row.token)
+                elif said is None and pruned:
+                    unchecked += 1
+                elif said != row.commitment or not _is_indexed(vault, row):
+                    bad.append(row.token)
+        people += len(page)
+        if len(page) < PAGE:
+            break
+        after = page[-1].token
+    bad += _missing(vault)
+    with vault.reading():
+        changed = audit.tree(vault.db).size != size
+    return Check(
+        people=people,
+        unchecked=unchecked,
+        bad=[users.token_text(token) for token in bad[:MOST_NAMED]],
+        miscounted=people != living and not changed,
+    )
+
+
+def _missing(vault: Vault) -> list[bytes]:
+    """Return the tokens that the trail has committed to and not erased, and that have no row."""
+    after, missing = b"", []
+    while True:
+        with vault.reading():
+            page = audit.tokens(vault.db, after, PAGE)
+            for token in page:
+                if users.has(vault.db, token) or _is_erased(vault, token):
+                    continue
+                if audit.newest_commitment(vault.db, token) is not None:
+                    missing.append(token)
+        if len(page) < PAGE:
+            return missing
+        after = page[-1]
+
+
+def _is_erased(vault: Vault, token: bytes) -> bool:
+    return tombstones.is_erased(vault.db, token) or audit.says_erased(vault.db, token)
+
+
+def _is_indexed(vault: Vault, row: users.Lying) -> bool:
+    """Tell whether a person is found by the identities that lie with the record."""
+    tags = vault.tags(row.identities)
+    return all(users.is_tagged(vault.db, tag, row.id) for tag in tags)

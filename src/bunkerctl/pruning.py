@@ -1,0 +1,48 @@
+"""Pruning the audit trail: the events go, the tree over them and its signed checkpoint stay."""
+
+from __future__ import annotations
+
+from bunkerctl import audit, checkpoints, errors, merkle
+from bunkerctl.model import Value
+from bunkerctl.store import audit as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.checkpoints import Signed
+    from bunkerctl.vault import Vault
+
+ACTION = "audit.prune"
+
+
+class Pruned(Value):
+    """`events` went now, `size` in all; `checkpoint` is of the tree over those, None if none."""
+
+    events: int
+    size: int
+    checkpoint: Signed | None
+
+
+def prune(vault: Vault, before: int) -> Pruned:
+    """Delete the events from before an instant (Unix seconds), once the trail is proven whole.
+
+    Raises:
+        IntegrityFailure: it is not.
+    """
+    found = audit.verify(vault)
+    if not found.ok:
+        raise errors.IntegrityFailure(
+            "the audit trail is damaged, so nothing was pruned", hint="run `audit verify`"
+        )
+    with vault.transaction() as tx:
+        earlier = store.pruned(vault.db)
+        tree = merkle.Tree() if earlier is None else earlier.tree
+        begin, end = tree.size, store.last_before(vault.db, before)
+        if end <= begin:
+            return Pruned(events=0, size=begin, checkpoint=None)
+        while page := store.hashes(vault.db, tree.size, min(audit.PAGE, end - tree.size)):
+            for leaf in page:
+                tree.append(leaf)
+        signed = checkpoints.sign(vault, tree)
+        count = store.prune(vault.db, store.Pruned(tree=tree, checkpoint=signed.note))
+        tx.event(ACTION, counts={"events": count, "up_to": end})
+    return Pruned(events=count, size=end, checkpoint=signed)
