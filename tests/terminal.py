@@ -15,7 +15,7 @@ from typing import Any
 
 from conftest import Home
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 CODE = r"\b(?:[0-9A-HJKMNP-TV-Z]{4}-){7}[0-9A-HJKMNP-TV-Z]{4}\b"
 """What a recovery code looks like."""
 

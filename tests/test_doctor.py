@@ -662,7 +662,7 @@ def test_a_rotation_that_goes_on_is_told(good: Home) -> None:
         (finding,) = wrong(doctor(good, 11, "--lock-wait 0s"))
     finally:
         os.close(descriptor)
-    assert "rotated" in finding["message"]
+    assert "alone" in finding["message"]
 
 
 # A rotation that was cut off
