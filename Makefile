@@ -11,7 +11,7 @@ BARE := build/bare
 help:
 	@echo "make demo     install into $(VENV), and walk through the whole job"
 	@echo "make test     install what the tests need, and run them"
-	@echo "make torture  the state machine of all commands, for long"
+	@echo "make torture  kills, faults, power cuts, fuzzing and the state machine, for many hours"
 	@echo "make lint     ruff, mypy, and whether the generated files are stale"
 	@echo "make docs     write the generated files: man pages, completions, reference"
 	@echo "make wheel    build the wheel into dist/"
@@ -26,7 +26,9 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto -rs
 
 torture: $(VENV)/.test
-	$(BIN)/python -m pytest tests/test_model.py --hypothesis-profile=torture
+	@tools/packages.sh test
+	BUNKERCTL_TORTURE=1 $(BIN)/python -m pytest -rs --hypothesis-profile=torture \
+		tests/faults tests/test_rotation.py tests/test_model.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
