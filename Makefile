@@ -27,6 +27,7 @@ test: $(VENV)/.test
 
 torture: $(VENV)/.test
 	@tools/packages.sh test
+	$(BIN)/python -m pip install --quiet --group torture || echo "no atheris: the tests' own fuzzer"
 	BUNKERCTL_TORTURE=1 $(BIN)/python -m pytest -rs --hypothesis-profile=torture \
 		tests/faults tests/test_rotation.py tests/test_model.py
 

@@ -1,8 +1,9 @@
 """Whatever is read, nothing but the documented errors comes out: any bytes, for each parser.
 
-`test_fuzz.py` tries each parser for a second, and for a quarter of an hour where BUNKERCTL_TORTURE
-is set: with atheris if that is installed, else with the mutations below, which know JSON. By hand:
-`cd tests; python -m faults.fuzz receipt 60`. What was found once is kept in `corpus`.
+`test_fuzz.py` tries each parser for five seconds, and for a quarter of an hour where
+BUNKERCTL_TORTURE is set: with atheris if that is installed, else with the mutations below, which
+know JSON. By hand: `cd tests; python -m faults.fuzz receipt 60`. What was found once is kept in
+`corpus`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from bunkerctl import errors
 from faults import fuzz
 
 TORTURE = bool(os.environ.get("BUNKERCTL_TORTURE"))
-SECONDS = 15 * 60 if TORTURE else 1
+SECONDS = 15 * 60 if TORTURE else 5
 KEPT = sorted(path for path in fuzz.CORPUS.rglob("*") if path.is_file())
 
 
