@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
 
 from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests
@@ -132,37 +133,44 @@ def prune(vault: Vault, now: int) -> Pruned:
 
     Raises:
         InputOutput: a file cannot be removed; those before it are.
+        Busy: a backup is being made for longer than the vault's wait.
     """
     removed: list[store.Backup] = []
     missing: list[store.Backup] = []
-    for one in listing(vault):
-        if one.until is None or one.until > now:
-            continue
-        if not _is_it(one):  # it may have been moved, and still be a copy of whom it holds
-            missing.append(one)
-            continue
-        try:
-            with vault.transaction() as tx:
-                tx.event(PRUNE, backup=one.id)
-                store.set_gone(tx.db, one.id, tx.now)
-                _clear_beside(one.path)
-                files.remove(one.path)
-        except errors.InputOutput as error:
-            if os.path.lexists(one.path):
-                raise
-            raise errors.InputOutput(
-                f"{one.path} is removed, and that could not be noted",
-                hint="make room, and prune again",
-            ) from error
-        removed.append(one)
+    with vault.exclusive():  # what is being made is no leftover
+        for one in listing(vault):
+            if one.until is None or one.until > now:
+                continue
+            _clear_beside(one.path)
+            if _is_it(one):
+                _remove(vault, one)
+                removed.append(one)
+            else:  # it may have been moved, and still be a copy of whom it holds
+                missing.append(one)
     return Pruned(removed=removed, missing=missing)
+
+
+def _remove(vault: Vault, known: store.Backup) -> None:
+    try:
+        with vault.transaction() as tx:
+            tx.event(PRUNE, backup=known.id)
+            store.set_gone(tx.db, known.id, tx.now)
+            files.remove(known.path)
+    except errors.InputOutput as error:
+        if os.path.lexists(known.path):
+            raise
+        raise errors.InputOutput(
+            f"{known.path} is removed, and that could not be noted",
+            hint="make room, and prune again",
+        ) from error
 
 
 def _clear_beside(path: str) -> None:
     """Remove what a kill or a power cut has left of a backup that was to have that name."""
     directory, name = os.path.split(path)
+    leftover = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.tmp")
     for found in os.listdir(directory) if os.path.isdir(directory) else ():
-        if found.startswith(f".{name}.") and found.endswith(".tmp"):
+        if leftover.fullmatch(found):
             files.remove(os.path.join(directory, found))
 
 
