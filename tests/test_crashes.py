@@ -144,6 +144,16 @@ def test_a_killed_sweep_is_finished_by_tomorrows(home: Home) -> None:
     check_erased_once(home, tokens)
 
 
+def test_whom_a_sweep_could_not_name_the_next_one_names_once(home: Home) -> None:
+    tokens, line = due_people(home, 3), "exp sweep --json"
+    with open("/dev/full", "wb") as full:
+        assert home.process(line, stdout=full).code == 74
+    swept = home.process(line).json
+    assert (swept["erased"], swept["finished_earlier"], set(swept["tokens"])) == (0, 3, tokens)
+    assert home.process(line).json["tokens"] == []
+    check_erased_once(home, tokens)
+
+
 def test_a_killed_import_leaves_whole_people_only(home: Home) -> None:
     begun = 0
     for turn in range(6):

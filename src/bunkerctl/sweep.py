@@ -25,7 +25,8 @@ class Sweep(Value):
 
     `due` counts who was due and not held; `guard` is None, `limit` or `clock`; `tokens` are
     the erased of this run, behind those that an interrupted run had erased
-    (`finished_earlier`); `refused` says that without `dry_run` the guard would have refused.
+    (`finished_earlier`); `refused` says that without `dry_run` the guard would have refused;
+    `event` is the number of its event, for `told`.
     """
 
     dry_run: bool
@@ -41,6 +42,7 @@ class Sweep(Value):
     finished_at: int
     residue: errors.Residue | None
     unproven: errors.InputOutput | None
+    event: int
 
 
 class _Plan(Value):
@@ -60,8 +62,9 @@ def preview(
         plan = _plan(tx, max_deletes, accept_clock=accept_clock)
         pairs = expirations.due(tx.db, plan.now, limit=-1 if limit is None else limit)
         tokens = [users.token_of(tx.db, key) for _, key in pairs]
-        tx.event("exp.sweep", counts={"dry_run": True, "due": plan.due, "held": plan.held})
-    return _result(plan, plan.now, dry_run=True, tokens=tokens)
+        counts = {"dry_run": True, "due": plan.due, "held": plan.held}
+        event = tx.event("exp.sweep", counts=counts)
+    return _result(plan, plan.now, event, dry_run=True, tokens=tokens)
 
 
 def run(
@@ -74,8 +77,8 @@ def run(
 ) -> Sweep:
     """Erase who is due and not held, soonest due first, at most `limit`.
 
-    It can be killed anywhere: what is done stays done and is reported by the next run. `prove`
-    writes the receipts of the tokens, those of an interrupted run too.
+    It can be killed anywhere: what is done stays done and is reported by the next run, until
+    `told` is called. `prove` writes the receipts of the tokens, those of an interrupted run too.
 
     Raises:
         ClockSuspect: the clock looks wrong, and `accept_clock` is false.
@@ -99,7 +102,7 @@ def run(
                 residue = error
             unproven = _proven(prove, plan.earlier + erased)
             with vault.transaction() as tx:
-                _complete(tx, plan, len(erased), failed)
+                event = _complete(tx, plan, len(erased), failed)
         except errors.InputOutput as error:
             if not erased:
                 raise
@@ -107,8 +110,19 @@ def run(
                 f"{len(erased)} of {plan.due} are erased; then the file system refused",
                 hint="make room: the next sweep reports them, and goes on with the rest",
             ) from error
-        done = _result(plan, tx.now, tokens=erased, failed=failed, residue=residue)
+        done = _result(plan, tx.now, event, tokens=erased, failed=failed, residue=residue)
         return done.with_(unproven=unproven)
+
+
+def told(vault: Vault, done: Sweep) -> None:
+    """Note that whoever called has told the tokens, or else the next sweep tells them once more."""
+    if done.dry_run or not done.tokens:
+        return
+    try:
+        with vault.transaction() as tx:
+            state.set_reported(tx.db, done.event)
+    except (errors.InputOutput, errors.Busy):
+        return  # they are erased and told; to tell them twice does no harm
 
 
 def _proven(
@@ -213,8 +227,11 @@ def _wrong_clock(now: int, reference: int) -> errors.ClockSuspect:
     )
 
 
-def _complete(tx: Transaction, plan: _Plan, erased: int, failed: int) -> None:
-    """Record the sweep; the clock's reference moves, unless the clock looks wrong."""
+def _complete(tx: Transaction, plan: _Plan, erased: int, failed: int) -> int:
+    """Record the sweep; the clock's reference moves, unless the clock looks wrong.
+
+    Returns the number of the event.
+    """
     counts = {
         "due": plan.due,
         "erased": erased,
@@ -222,22 +239,15 @@ def _complete(tx: Transaction, plan: _Plan, erased: int, failed: int) -> None:
         "failed": failed,
         "finished_earlier": len(plan.earlier),
     }
-    seq = tx.event("exp.sweep", counts=counts)
-    before = state.sweeps(tx.db)
-    moved = plan.guard is None
-    state.put_sweeps(
-        tx.db,
-        state.Sweeps(
-            reference_at=plan.now if moved else before.reference_at,
-            completed_at=tx.now if moved else before.completed_at,
-            reported_event=seq,
-        ),
-    )
+    if plan.guard is None:
+        state.set_completed(tx.db, plan.now, tx.now)
+    return tx.event("exp.sweep", counts=counts)
 
 
 def _result(
     plan: _Plan,
     finished_at: int,
+    event: int,
     *,
     tokens: list[str],
     dry_run: bool = False,
@@ -258,4 +268,5 @@ def _result(
         finished_at=finished_at,
         residue=residue,
         unproven=None,
+        event=event,
     )

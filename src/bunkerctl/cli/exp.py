@@ -193,6 +193,7 @@ def sweep(
         call.show(answers.sweep(done))
     try:
         call.output.flush()  # what is done is told, whatever becomes of the anchor
+        sweeps.told(vault, done)
     finally:
         if not dry_run:
             call.anchor()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Sweeps(Value):
     """`reference_at` is what a sweep's clock is judged by; `completed_at` the last real one.
 
-    `reported_event` is the number of the last `exp.sweep` event of a completed sweep.
+    `reported_event` is the number of the last `exp.sweep` event whose tokens were told.
     """
 
     reference_at: int
@@ -70,10 +70,10 @@ def sweeps(db: Database) -> Sweeps:
     return Sweeps(reference_at=reference_at, completed_at=completed_at, reported_event=reported)
 
 
-def put_sweeps(db: Database, sweeps: Sweeps) -> None:
-    db.run(
-        "UPDATE sweeps SET reference_at = ?, completed_at = ?, reported_event = ?",
-        sweeps.reference_at,
-        sweeps.completed_at,
-        sweeps.reported_event,
-    )
+def set_completed(db: Database, reference_at: int, completed_at: int) -> None:
+    db.run("UPDATE sweeps SET reference_at = ?, completed_at = ?", reference_at, completed_at)
+
+
+def set_reported(db: Database, event: int) -> None:
+    """Note that the sweeps up to `event` have told whom they erased; a later one stays noted."""
+    db.run("UPDATE sweeps SET reported_event = max(reported_event, ?)", event)
