@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -173,6 +174,29 @@ def test_an_export_file_is_private_and_never_overwritten(home: Home) -> None:
     home.ok(f"export login:ann --out {path} --force")
     assert "ann" in path.read_text()
     assert home.ok("export login:ann --out -").json["user"]["data"] == {"login": "ann"}
+
+
+def test_what_a_killed_export_left_goes_and_what_another_is_writing_stays(home: Home) -> None:
+    home.add(login="ann")
+    path, dead, held = (
+        home.directory / name
+        for name in (
+            "people.jsonl",
+            f".people.jsonl.{'0' * 12}.tmp",
+            f".people.jsonl.{'1' * 12}.tmp",
+        )
+    )
+    others = [home.directory / name for name in (".people.jsonl.tmp", f".other.{'0' * 12}.tmp")]
+    for left in (path, dead, held, *others):
+        left.write_text("ann\n")
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        home.ok(f"export --all --yes --out {path} --force")
+    assert not dead.exists()
+    assert all(left.exists() for left in (held, *others))
+    assert len(path.read_text().splitlines()) == 1
+    home.ok(f"export --all --yes --out {path} --force")
+    assert not held.exists()
 
 
 def test_an_export_goes_to_a_regular_file_alone(home: Home) -> None:

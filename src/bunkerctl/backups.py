@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import uuid
 
 from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests
@@ -64,7 +63,8 @@ def create(
             return _write(opened, known, surroundings, force=force)
         except BaseException:
             with vault.transaction() as tx:
-                store.set_gone(tx.db, backup_id, tx.now)
+                if not _is_it(known):  # else it is there, though it may not be durable
+                    store.set_gone(tx.db, backup_id, tx.now)
                 tx.event(CREATE, outcome="failed", backup=backup_id)
             raise
 
@@ -137,11 +137,14 @@ def prune(vault: Vault, now: int) -> Pruned:
     """
     removed: list[store.Backup] = []
     missing: list[store.Backup] = []
-    with vault.exclusive():  # what is being made is no leftover
+    with vault.exclusive():
+        with vault.reading():
+            known = store.known(vault.db)
+        for one in known:
+            files.clear_leftovers(one.path)
         for one in listing(vault):
             if one.until is None or one.until > now:
                 continue
-            _clear_beside(one.path)
             if _is_it(one):
                 _remove(vault, one)
                 removed.append(one)
@@ -163,15 +166,6 @@ def _remove(vault: Vault, known: store.Backup) -> None:
             f"{known.path} is removed, and that could not be noted",
             hint="make room, and prune again",
         ) from error
-
-
-def _clear_beside(path: str) -> None:
-    """Remove what a kill or a power cut has left of a backup that was to have that name."""
-    directory, name = os.path.split(path)
-    leftover = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.tmp")
-    for found in os.listdir(directory) if os.path.isdir(directory) else ():
-        if leftover.fullmatch(found):
-            files.remove(os.path.join(directory, found))
 
 
 def header_of(manifest: Manifest) -> Header:
@@ -222,46 +216,35 @@ def _write(
 ) -> Manifest:
     vault, header = opened.vault, opened.vault.header
     own = crypto.random_bytes(crypto.KEY_BYTES)
-    directory, name = os.path.split(known.path)
-    temporary = os.path.join(directory, files.beside(name))
     backup_id, vault_id = uuid.UUID(known.id).bytes, uuid.UUID(header.vault_id).bytes
     try:
-        files.create(temporary, b"")
-        vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0])
-        bare = Manifest(
-            id=known.id,
-            vault_id=header.vault_id,
-            vault=vault.directory,
-            created_at=known.created_at,
-            until=known.until,
-            key_id=header.key_id,
-            key=header.key,
-            recovery=header.recovery,
-            wrapped=crypto.wrap_backup(opened.master, vault_id, backup_id, own),
-            users=0,
-            erased=0,
-            events=0,
-            checkpoint="",
-            size=os.path.getsize(temporary),
-            sha256=_digest(temporary, None),
-        )
-        with _Frozen(temporary, bare, own, surroundings) as copy:
-            manifest = _counted(copy, bare)
-            check(copy, manifest)
-        manifests.append(temporary, manifest, own)
-        files.put_in_place(temporary, known.path, force=force)
+        with files.temporary(known.path) as temporary:
+            vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0])
+            bare = Manifest(
+                id=known.id,
+                vault_id=header.vault_id,
+                vault=vault.directory,
+                created_at=known.created_at,
+                until=known.until,
+                key_id=header.key_id,
+                key=header.key,
+                recovery=header.recovery,
+                wrapped=crypto.wrap_backup(opened.master, vault_id, backup_id, own),
+                users=0,
+                erased=0,
+                events=0,
+                checkpoint="",
+                size=os.path.getsize(temporary),
+                sha256=_digest(temporary, None),
+            )
+            with _Frozen(temporary, bare, own, surroundings) as copy:
+                manifest = _counted(copy, bare)
+                check(copy, manifest)
+            manifests.append(temporary, manifest, own)
+            files.put_in_place(temporary, known.path, force=force)
     except OSError as error:
         raise files.explain(error, "write", known.path) from error
-    finally:
-        _clear(temporary)
     return manifest
-
-
-def _clear(temporary: str) -> None:
-    try:
-        files.remove(temporary)
-    except errors.InputOutput:
-        return  # what counts has been done, or told; `prune` removes it
 
 
 def _counted(copy: Vault, bare: Manifest) -> Manifest:

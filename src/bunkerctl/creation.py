@@ -61,7 +61,7 @@ def create(
         _alone(parent, key_file, surroundings.lock_wait),
         _stored_key(place, vault_id, surroundings.session, directory) as master,
         recovery.written(
-            recovery_file, code or "", vault_id, now, lambda: _is_there(directory, vault_id)
+            recovery_file, code or "", vault_id, now, lambda: is_there(directory, vault_id)
         ),
     ):
         header = Header(
@@ -80,7 +80,7 @@ def create(
             os.rename(temporary, directory)  # fails unless the place is free or an empty directory
             files.sync_directory(parent)
         except OSError as error:
-            if not _is_there(directory, vault_id):
+            if not is_there(directory, vault_id):
                 check_free(directory)
             raise files.explain(error, "make", directory) from error
         finally:
@@ -157,12 +157,12 @@ def _stored_key(place: Route, vault_id: str, session: Session, directory: str) -
             keys.store(place, vault_id, crypto.new_master_key(), session)
         yield keys.fetch(place, vault_id, session)
     except BaseException:
-        if not _is_there(directory, vault_id):
+        if not is_there(directory, vault_id):
             (keys.disclaim(place, vault_id) if found else keys.remove(place, vault_id, session))
         raise
 
 
-def _is_there(directory: str, vault_id: str) -> bool:
+def is_there(directory: str, vault_id: str) -> bool:
     """Tell whether this very vault is in place, though what came after that failed."""
     try:
         return read_header(directory).vault_id == vault_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import select
 import stat
 import time
@@ -67,8 +68,9 @@ def write(
 ) -> None:
     """Put a whole file in place: written without a name where that can be, synced, then linked.
 
-    A process that is killed then leaves nothing behind. `owner` is (uid, gid), for root who
-    replaces another's file.
+    A process that is killed then leaves nothing behind; but to replace a file takes a name for a
+    moment, and what a kill leaves of that goes at the next write. `owner` is (uid, gid), for root
+    who replaces another's file.
 
     Raises:
         Conflict: the file is there and `force` is false; `hint` says what to do.
@@ -76,13 +78,15 @@ def write(
     """
     check_writable(path, force=force, hint=hint)
     directory, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(directory, beside(name))
+    clear_leftovers(path)
+    temporary = os.path.join(directory, _beside(name))
     try:
         descriptor, has_name = _open_new(directory, temporary)
     except OSError as error:
         raise explain(error, "write", path) from error
     try:
         with open(descriptor, "wb") as file:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it is no leftover
             for chunk in chunks:
                 file.write(chunk)
             file.flush()
@@ -96,18 +100,73 @@ def write(
             os.rename(temporary, path)
         elif has_name:
             os.link(temporary, path)  # unlike rename, it fails if somebody was faster
-        sync_directory(directory)
+        _sync_name(path, new=not force)
     except FileExistsError as error:
         raise Conflict(f"{path} exists", hint=hint) from error
     except OSError as error:
         raise explain(error, "write", path) from error
     finally:
-        if os.path.lexists(temporary):
-            os.unlink(temporary)
+        _discard(temporary)
 
 
-def beside(name: str) -> str:
-    """Return a name for a file until it is whole; a killed process may have left others."""
+@contextmanager
+def temporary(path: str) -> Iterator[str]:
+    """Make an empty file (0600) that is to become `path`, for a block; afterwards it is removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    clear_leftovers(path)
+    directory, name = os.path.split(path)
+    place = os.path.join(directory, _beside(name))
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield place
+    finally:
+        os.close(descriptor)
+        _discard(place)
+
+
+def clear_leftovers(path: str) -> None:
+    """Remove what killed processes have left that was to become `path`; nobody holds those."""
+    directory, name = os.path.split(os.path.abspath(path))
+    leftover = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.tmp")
+    try:
+        found = [one for one in os.listdir(directory) if leftover.fullmatch(one)]
+    except OSError:
+        return
+    for one in found:
+        _discard(os.path.join(directory, one), unless_held=True)
+
+
+def _discard(path: str, *, unless_held: bool = False) -> None:
+    """Remove a file that has not become what it was to be, if that can be done."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        if unless_held:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except OSError:
+        return  # somebody holds it, or the disk refuses: the next write tries again
+    finally:
+        os.close(descriptor)
+
+
+def _sync_name(path: str, *, new: bool) -> None:
+    """Make a file's name durable; a new one that cannot be is taken away again."""
+    try:
+        sync_directory(os.path.dirname(os.path.abspath(path)))
+    except OSError:
+        if new:
+            os.unlink(path)
+        raise
+
+
+def _beside(name: str) -> str:
     return f".{name}.{os.urandom(6).hex()}.tmp"
 
 
@@ -123,7 +182,7 @@ def put_in_place(temporary: str, path: str, *, force: bool) -> None:
             os.rename(temporary, path)
         else:
             os.link(temporary, path)
-        sync_directory(os.path.dirname(path))
+        _sync_name(path, new=not force)
     except FileExistsError as error:
         raise Conflict(f"{path} exists", hint="pass --force to replace it") from error
     except OSError as error:

@@ -73,9 +73,18 @@ def run(
             yield from _take(tx, numbered, options, tally)
     else:
         yield from _run_batches(vault, numbered, options, tally)
-    with vault.transaction() as tx:
-        dry = {"dry_run": True} if options.dry_run else {}
-        tx.event("user.import", counts={**tally.counts(), **dry})
+    dry = {"dry_run": True} if options.dry_run else {}
+    try:
+        with vault.transaction() as tx:
+            tx.event("user.import", counts={**tally.counts(), **dry})
+    except errors.InputOutput as error:
+        if tally.added or tally.updated:
+            raise errors.InputOutput(
+                f"{tally.added} are added and {tally.updated} updated; that the import is at its "
+                "end could not be recorded",
+                hint="make room; the event of each person is there",
+            ) from error
+        raise
 
 
 def _run_batches(

@@ -105,7 +105,8 @@ def reinstate(
             os.rename(temporary, directory)
             files.sync_directory(parent)
         except OSError as error:
-            creation.check_free(directory)
+            if not creation.is_there(directory, manifest.vault_id):
+                creation.check_free(directory)
             raise files.explain(error, "make", directory) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

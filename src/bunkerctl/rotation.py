@@ -143,8 +143,9 @@ def carry_out(
             _give_up(plan, surroundings)
             if isinstance(error, errors.InputOutput) and stands():
                 raise errors.InputOutput(
-                    "the database is written anew, and the rest could not be done",
-                    hint="make room, or see to permissions: the next command finishes it",
+                    "the rotation was cut off by the disk",
+                    hint="make room, or see to permissions: the next command finishes it, or takes "
+                    "it back",
                 ) from error
             raise
     if problems:

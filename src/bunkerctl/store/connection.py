@@ -97,7 +97,8 @@ class Database:
         self._connection.set_key(f"x'{key.hex()}'")
         if create:
             self.run(f"PRAGMA application_id = {APPLICATION_ID}")
-            self.run("PRAGMA journal_mode = WAL")
+            if self.row("PRAGMA journal_mode = WAL") != ("wal",):  # it tells no failure
+                raise InputOutput(f"the file system refused to let {self.path} be made")
         for pragma in (
             "synchronous = FULL",
             "foreign_keys = ON",
@@ -125,7 +126,11 @@ class Database:
 
     def row(self, sql: str, *parameters: Any) -> tuple[Any, ...] | None:
         """Return the first row, or None."""
-        row: tuple[Any, ...] | None = self._execute(sql, parameters).fetchone()
+        cursor = self._execute(sql, parameters)
+        try:
+            row: tuple[Any, ...] | None = cursor.fetchone()
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
         return row
 
     def one(self, sql: str, *parameters: Any) -> tuple[Any, ...]:
