@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import resource
 import signal
@@ -14,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
 AGAIN_SECONDS = 0.01
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -45,6 +47,19 @@ class Shell:
     def attended(self) -> bool:
         """Tell whether a person is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
+
+
+class _Input(io.FileIO):
+    """Standard input; waiting for it, a signal that comes just before a read is heeded, too."""
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        from bunkerctl import files
+
+        files.readable(self.fileno(), math.inf)
+        return super().readinto(buffer)
+
+    def readall(self) -> bytes:
+        return io.RawIOBase.readall(self)  # which calls `readinto`
 
 
 def check_utf8(word: str, what: str) -> str:
@@ -86,7 +101,7 @@ def prepare() -> bool:
 def of_process() -> Shell:
     """Return the surroundings of this process."""
     return Shell(
-        stdin=os.fdopen(0, "rb", closefd=False),
+        stdin=io.BufferedReader(_Input(0, "rb", closefd=False)),
         stdout=os.fdopen(1, "wb", closefd=False),
         stderr=os.fdopen(2, "wb", buffering=0, closefd=False),
         environment=os.environ,
