@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bunkerctl import audit, checkpoints, commitments, errors, files, pruning, users
-from bunkerctl.cli import answers, output
+from bunkerctl.cli import output
+from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import audit as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.model import ACTIONS
@@ -226,6 +228,6 @@ def prune(call: Call, before: str | None) -> None:
     call.show(answers.pruned(done))
 
 
-def _rows(call: Call, wanted: audit.Filter, form: str) -> Iterator[answers.Answer]:
+def _rows(call: Call, wanted: audit.Filter, form: str) -> Iterator[Answer]:
     whole = form == "jsonl"
     return (answers.event(one, whole=whole) for one in audit.listing(call.vault(), wanted))

@@ -13,7 +13,8 @@ from bunkerctl import (
     reinstatement,
     times,
 )
-from bunkerctl.cli import answers, codes, keysource
+from bunkerctl.cli import codes, keysource
+from bunkerctl.cli.answers import backup as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.keys import Route

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import config, errors
-from bunkerctl.cli import answers
+from bunkerctl.cli.answers import config as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bunkerctl import diagnosis
-from bunkerctl.cli import answers, keysource
+from bunkerctl.cli import keysource
+from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import doctor as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command
 
@@ -28,7 +30,7 @@ def doctor(call: Call) -> None:
     """
     found: list[diagnosis.Finding] = []
 
-    def shown() -> Iterator[answers.Answer]:
+    def shown() -> Iterator[Answer]:
         for finding in diagnosis.examine(
             call.directory(), keysource.given(call), call.surroundings(), call.overdue_before()
         ):

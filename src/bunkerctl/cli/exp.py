@@ -8,7 +8,9 @@ from functools import partial
 from bunkerctl import errors, expirations, files, identities, jsontext, times
 from bunkerctl import receipts as evidence
 from bunkerctl import sweep as sweeps
-from bunkerctl.cli import answers, batch
+from bunkerctl.cli import batch
+from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import exp as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.cli.user import IDS, confirm, erased
@@ -39,7 +41,7 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
     """
     due_at = _due_at(call, values["in"], on)
 
-    def answer(found: Identity) -> answers.Answer:
+    def answer(found: Identity) -> Answer:
         return _changed(call, *expirations.start(call.vault(), found, due_at, restart=restart))
 
     batch.people(call, identity, "exp.start", answer, (*answers.EXPIRATION, "changed"))
@@ -56,7 +58,7 @@ def status(call: Call, identity: str) -> None:
       bunkerctl exp status email:ann@example.com
     """
 
-    def answer(found: Identity) -> answers.Answer:
+    def answer(found: Identity) -> Answer:
         return _answer(call, expirations.status(call.vault(), found))
 
     batch.people(call, identity, "exp.status", answer, answers.EXPIRATION)
@@ -72,7 +74,7 @@ def cancel(call: Call, identity: str) -> None:
       bunkerctl exp cancel email:ann@example.com
     """
 
-    def answer(found: Identity) -> answers.Answer:
+    def answer(found: Identity) -> Answer:
         return _changed(call, *expirations.cancel(call.vault(), found))
 
     batch.people(call, identity, "exp.cancel", answer, (*answers.EXPIRATION, "changed"))
@@ -256,9 +258,9 @@ def _due_at(call: Call, in_: str | None, on: str | None) -> int:
     return due_at
 
 
-def _answer(call: Call, found: User | Tombstone) -> answers.Answer:
+def _answer(call: Call, found: User | Tombstone) -> Answer:
     return answers.expiration(found, call.now(), call.overdue_before(), call.links_base())
 
 
-def _changed(call: Call, found: User, changed: bool) -> answers.Answer:
+def _changed(call: Call, found: User, changed: bool) -> Answer:
     return {**_answer(call, found), "changed": changed}

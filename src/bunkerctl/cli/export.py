@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bunkerctl import errors, exports, files, jsontext, users
-from bunkerctl.cli import answers
+from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import export as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 
@@ -74,5 +75,5 @@ def _everyone(call: Call, check: Callable[[], None]) -> Iterator[bytes]:
     return (_line(answers.exported_user(user, now)) for user in users.everyone(vault))
 
 
-def _line(answer: answers.Answer) -> bytes:
+def _line(answer: Answer) -> bytes:
     return (jsontext.escaped(jsontext.dumps(answer)) + "\n").encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, holds, times
-from bunkerctl.cli import answers
+from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
 from bunkerctl.cli.user import ID

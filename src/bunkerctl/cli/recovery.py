@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bunkerctl import errors, keys, opening, recovery, restoration
-from bunkerctl.cli import answers, codes, keysource
+from bunkerctl.cli import codes, keysource
+from bunkerctl.cli.answers import key as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
 from bunkerctl.keys import Route

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bunkerctl import erasure, errors, identities, jsontext, patches, users
-from bunkerctl.cli import answers, batch, output
+from bunkerctl.cli import batch, output
+from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.model import EXPSTATUSES, Identity, Tombstone, User
@@ -59,7 +61,7 @@ def get(call: Call, field: str | None, identity: str) -> None:
       cut -f1 tokens.tsv | bunkerctl user get - -o jsonl
     """
 
-    def answer(found: Identity) -> answers.Answer:
+    def answer(found: Identity) -> Answer:
         user = users.get(call.vault(), found, field)
         if field is None:
             return answers.user(user, call.now())
@@ -168,7 +170,7 @@ def forget(call: Call, identity: str) -> None:
     """
     residues: list[errors.Residue] = []
 
-    def answer(found: Identity) -> answers.Answer:
+    def answer(found: Identity) -> Answer:
         vault = call.vault(erasing=True)
         if not call.flag("yes"):
             confirmed = users.forgettable(vault, found)
@@ -206,7 +208,7 @@ def confirm(call: Call, found: User | Tombstone, action: str) -> None:
         raise call.vault().refused(action, declined)
 
 
-def erased(done: erasure.Erased, residues: list[errors.Residue]) -> answers.Answer:
+def erased(done: erasure.Erased, residues: list[errors.Residue]) -> Answer:
     """Return the answer to an erasure; what is left to scrub goes to `residues`."""
     if done.residue is not None:
         residues.append(done.residue)

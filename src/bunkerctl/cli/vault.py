@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bunkerctl import destruction, errors, times
 from bunkerctl import status as statuses
-from bunkerctl.cli import answers, codes, keysource
+from bunkerctl.cli import codes, keysource
+from bunkerctl.cli.answers import vault as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
 from bunkerctl.directory import check_outside, read_header

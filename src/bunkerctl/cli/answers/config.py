@@ -1,0 +1,5 @@
+"""A setting."""
+
+from __future__ import annotations
+
+SETTING = ("name", "value", "source")
