@@ -72,5 +72,6 @@ $(VENV)/.lint: $(VENV)/.test
 $(BARE)/.installed: wheel
 	rm -rf $(BARE)
 	"$$(tools/packages.sh python)" -m venv $(BARE)
+	$(BARE)/bin/python -m pip install --quiet --upgrade 'pip>=25.2'  # an older one's start scripts import re
 	$(BARE)/bin/python -m pip install --quiet dist/*.whl
 	@touch $@

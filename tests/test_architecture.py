@@ -11,7 +11,7 @@ import bunkerctl
 
 ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
-    "model errors",
+    "model errors uuids",
     "store keys crypto config directory files identities times jsontext merkle notes manifests"
     " ballast",
     "vault",

@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import commitments, crypto, jsontext, keys, merkle
+from bunkerctl import commitments, crypto, jsontext, keys, merkle, uuids
 from bunkerctl.directory import read_header
 from bunkerctl.model import Origin
 from bunkerctl.store import users
 from bunkerctl.store.connection import Database
-from bunkerctl.store.users import token_bytes
 from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import DAY, Home, Result
 
@@ -425,7 +424,7 @@ def rewrite(home: Home, change: Callable[[list[dict[str, Any]]], list[dict[str, 
         )
         digest = merkle.leaf_hash(leaf.encode())
         token = event.get("token")
-        row = (seq, leaf, digest, at, token and token_bytes(token))
+        row = (seq, leaf, digest, at, token and uuids.to_bytes(token))
         db.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", *row)
         tree.append(digest)
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 
-from bunkerctl import checkpoints, errors, merkle, times
+from bunkerctl import checkpoints, errors, merkle, times, uuids
 from bunkerctl.model import Head, Value
 from bunkerctl.store import audit as store
-from bunkerctl.store.users import token_bytes, token_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
 
 def of_token(db: Database, token: str) -> list[Event]:
     """Return every event about a token, within the caller's transaction."""
-    page = store.page(db, 0, -1, ["token = ?"], [token_bytes(token)])
+    page = store.page(db, 0, -1, ["token = ?"], [uuids.to_bytes(token)])
     return [_event(leaf) for _, leaf in page]
 
 
@@ -220,7 +219,7 @@ def _leaf(
             seq == said["seq"] == expected
             and digest == leaf
             and said["at"] == times.text(at)
-            and said.get("token") == (token and token_text(token))
+            and said.get("token") == (token and uuids.to_text(token))
         )
     except (ValueError, KeyError, TypeError, OverflowError):
         return None
@@ -241,7 +240,7 @@ def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     parameters: list[Any] = []
     for condition, value in (
-        ("token = ?", wanted.token and token_bytes(wanted.token)),
+        ("token = ?", wanted.token and uuids.to_bytes(wanted.token)),
         ("at >= ?", wanted.since),
         ("at < ?", wanted.until),
         ("event ->> '$.action' = ?", wanted.action),

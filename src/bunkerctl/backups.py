@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 
-from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests
+from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests, uuids
 from bunkerctl.directory import Header, check_outside
 from bunkerctl.manifests import Manifest
 from bunkerctl.model import Value
@@ -51,7 +50,7 @@ def create(
     path = os.path.abspath(path)
     check_outside(vault.directory, path, "backup")
     files.check_writable(path, force=force)
-    backup_id = str(uuid.uuid4())
+    backup_id = uuids.new()
     with vault.exclusive():
         with vault.transaction() as tx:
             known = store.Backup(
@@ -216,7 +215,7 @@ def _write(
 ) -> Manifest:
     vault, header = opened.vault, opened.vault.header
     own = crypto.random_bytes(crypto.KEY_BYTES)
-    backup_id, vault_id = uuid.UUID(known.id).bytes, uuid.UUID(header.vault_id).bytes
+    backup_id, vault_id = uuids.to_bytes(known.id), uuids.to_bytes(header.vault_id)
     try:
         with files.temporary(known.path) as temporary:
             vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0])

@@ -10,9 +10,8 @@ import json
 import os
 import shlex
 import subprocess
-import uuid
 
-from bunkerctl import crypto, errors, files, jsontext, notes, times
+from bunkerctl import crypto, errors, files, jsontext, notes, times, uuids
 from bunkerctl.merkle import HASH_BYTES
 from bunkerctl.model import Head, Value
 from bunkerctl.store import audit, state
@@ -96,7 +95,7 @@ def _of_note(text: str, now: int) -> Kept:
     said = notes.read(f"{signed}\n" if mark else text)
     if not said.origin.startswith(notes.ORIGIN):
         raise errors.Invalid("that is another log's checkpoint")
-    vault_id = str(uuid.UUID(said.origin.removeprefix(notes.ORIGIN)))
+    vault_id = uuids.checked(said.origin.removeprefix(notes.ORIGIN))
     head = Head(vault_id=vault_id, size=said.size, root=said.root.hex(), at=now)
     return Kept(head=head, note=text)
 
@@ -106,7 +105,7 @@ def _of_json(said: Any) -> Head:
     if type(size) is not int or size < 0 or len(root) != HASH_BYTES:
         raise ValueError("not a head")
     return Head(
-        vault_id=str(uuid.UUID(said["vault_id"])),
+        vault_id=uuids.checked(said["vault_id"]),
         size=size,
         root=root.hex(),
         at=times.parse_date(said["at"]),

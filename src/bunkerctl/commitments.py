@@ -5,6 +5,7 @@ This finds an old page or an old file that was played back, which the page's own
 
 from __future__ import annotations
 
+from bunkerctl import uuids
 from bunkerctl.model import Value
 from bunkerctl.store import audit, state, tombstones, users
 
@@ -62,7 +63,7 @@ def check(vault: Vault) -> Check:
     return Check(
         people=people,
         unchecked=unchecked,
-        bad=[users.token_text(token) for token in bad[:MOST_NAMED]],
+        bad=[uuids.to_text(token) for token in bad[:MOST_NAMED]],
         miscounted=people != living and not changed,
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from contextlib import ExitStack, contextmanager
 
-from bunkerctl import ballast, crypto, errors, files, keys, recovery
+from bunkerctl import ballast, crypto, errors, files, keys, recovery, uuids
 from bunkerctl.directory import (
     DATABASE,
     HEADER,
@@ -56,7 +55,7 @@ def create(
     parent = os.path.dirname(directory)
     files.make_directory(parent)
     check_place(parent)
-    vault_id, now = str(uuid.uuid4()), int(surroundings.clock())
+    vault_id, now = uuids.new(), int(surroundings.clock())
     with (
         _alone(parent, key_file, surroundings.lock_wait),
         _stored_key(place, vault_id, surroundings.session, directory) as master,
@@ -113,7 +112,7 @@ def _taken(directory: str) -> errors.Conflict:
 def _fill(directory: str, header: Header, master: bytes, origin: Origin, now: int) -> None:
     os.mkdir(directory, mode=0o700)
     path = os.path.join(directory, DATABASE)
-    vault_id = uuid.UUID(header.vault_id).bytes
+    vault_id = uuids.to_bytes(header.vault_id)
     db = Database(path, crypto.database_key(master, vault_id), 0.0, create=True)
     try:
         schema.migrate(db, now)

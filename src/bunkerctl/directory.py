@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-import uuid
 
-from bunkerctl import crypto, errors, files, times
+from bunkerctl import crypto, errors, files, jsontext, times, uuids
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 
@@ -77,7 +75,7 @@ def read_header(directory: str) -> Header:
     """
     path = os.path.join(directory, HEADER)
     try:
-        said = json.loads(_read(path))
+        said: Any = jsontext.loads(_read(path))
     except (FileNotFoundError, NotADirectoryError):
         raise errors.NoVault(
             f"no vault at {directory}",
@@ -85,7 +83,7 @@ def read_header(directory: str) -> Header:
         ) from None
     except OSError as error:
         raise files.explain(error, "read", path) from error
-    except (ValueError, RecursionError):
+    except errors.Invalid:
         raise errors.IntegrityFailure(f"{path} is damaged") from None
     try:
         if said["format"] > FORMAT:
@@ -94,7 +92,7 @@ def read_header(directory: str) -> Header:
                 hint="upgrade bunkerctl",
             )
         return Header(
-            vault_id=str(uuid.UUID(said["vault_id"])),
+            vault_id=uuids.checked(said["vault_id"]),
             created_at=times.parse_date(said["created_at"]),
             key_id=_hex(said["key_id"]),
             key=None if said["key"] is None else read_route(said["key"]),
@@ -172,6 +170,8 @@ def header_text(header: Header) -> bytes:
         }
     if header.ending:
         said["ending"] = True
+    import json
+
     return json.dumps(said, indent=2).encode() + b"\n"
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, files, ledger, times
-from bunkerctl.model import Tombstone, User, Value
+from bunkerctl.model import Tombstone, User
 from bunkerctl.store import registry, state, tombstones
 
 TYPE_CHECKING = False
@@ -106,22 +106,10 @@ def resume(vault: Vault) -> None:
         vault.saved = False  # that was not this command's change
 
 
-class Erased(Value):
-    """The answer to a request to erase; `residue` is set if the scrubbing is not finished."""
-
-    tombstone: Tombstone
-    changed: bool
-    residue: errors.Residue | None
-
-
-def finish(vault: Vault, tombstone: Tombstone) -> Erased:
-    """Scrub after the erasure of one person, waiting for readers as long as for writers."""
+def finish(vault: Vault) -> errors.Residue | None:
+    """Scrub after erasures, waiting for readers as long as for writers; return what is left."""
     try:
         scrub(vault, vault.lock_wait)
     except errors.Residue as residue:
-        return Erased(tombstone=tombstone, changed=True, residue=residue)
-    return Erased(tombstone=tombstone, changed=True, residue=None)
-
-
-def already(tombstone: Tombstone) -> Erased:
-    return Erased(tombstone=tombstone, changed=False, residue=None)
+        return residue
+    return None

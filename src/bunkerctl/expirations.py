@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-
-from bunkerctl import erasure, errors, users
+from bunkerctl import errors, users, uuids
 from bunkerctl.model import TRANSITIONS, Expiration, Identity, Tombstone, User
 from bunkerctl.store import expirations as store
 from bunkerctl.store import tombstones
@@ -20,7 +18,7 @@ PAGE = 500
 
 
 def start(
-    vault: Vault, identity: Identity, due_at: int, *, restart: bool = False
+    tx: Transaction, identity: Identity, due_at: int, *, restart: bool = False
 ) -> tuple[User, bool]:
     """Let a person wait for erasure at `due_at` (Unix seconds); return it and whether that is new.
 
@@ -29,32 +27,32 @@ def start(
     Raises:
         Conflict: the person is erased.
     """
-    with vault.transaction() as tx, tx.attempt("exp.start"):
+    with tx.attempt("exp.start"):
         user = _living(tx, identity, "start")
         new = restart or not user.waiting()
         if new:
             expiration = Expiration(
-                exptoken=str(uuid.uuid4()), status="wait", started_at=tx.now, due_at=due_at
+                exptoken=uuids.new(), status="wait", started_at=tx.now, due_at=due_at
             )
             store.put(tx.db, user.id, expiration)
         return _recorded(tx, user, "exp.start", new), new
 
 
-def status(vault: Vault, identity: Identity) -> User | Tombstone:
+def status(tx: Transaction, identity: Identity) -> User | Tombstone:
     """Return how a person stands; an erased one is found by token."""
-    with vault.transaction() as tx, tx.attempt("exp.status"):
-        found = users.find_or_tombstone(vault, identity)
+    with tx.attempt("exp.status"):
+        found = users.find_or_tombstone(tx.vault, identity)
         tx.event("exp.status", token=found.token)
         return found
 
 
-def cancel(vault: Vault, identity: Identity) -> tuple[User, bool]:
+def cancel(tx: Transaction, identity: Identity) -> tuple[User, bool]:
     """Take an expiration back, decided or not; return the person and whether there was one.
 
     Raises:
         Conflict: the person is erased.
     """
-    with vault.transaction() as tx, tx.attempt("exp.cancel"):
+    with tx.attempt("exp.cancel"):
         user = _living(tx, identity, "cancel")
         changed = user.expstatus() != "none"
         if changed:
@@ -81,6 +79,8 @@ def retain(vault: Vault, exptoken: str) -> tuple[User, bool]:
 
 def deletable(vault: Vault, exptoken: str) -> User | Tombstone:
     """Return whom `delete` would erase, or has erased, so that it can be confirmed."""
+    from bunkerctl import erasure
+
     with vault.transaction() as tx, tx.attempt("exp.delete"):
         found = _by_exptoken(tx, exptoken, "delete")
         if isinstance(found, User):
@@ -88,21 +88,24 @@ def deletable(vault: Vault, exptoken: str) -> User | Tombstone:
         return found
 
 
-def delete(vault: Vault, exptoken: str) -> erasure.Erased:
+def delete(tx: Transaction, exptoken: str) -> tuple[Tombstone, bool]:
     """Erase a person who waits and asked to be gone now; twice is once.
+
+    Returns what `users.forget` does.
 
     Raises:
         NotFound: no such exptoken, or a replaced one.
         Conflict: kept, or cancelled.
         Held: a legal hold bars it.
     """
-    with vault.transaction() as tx, tx.attempt("exp.delete"):
+    from bunkerctl import erasure
+
+    with tx.attempt("exp.delete"):
         found = _by_exptoken(tx, exptoken, "delete")
         if isinstance(found, Tombstone):
             tx.event("exp.delete", token=found.token, counts={})
-            return erasure.already(found)
-        tombstone = erasure.erase(tx, found, action="exp.delete", reason="link")
-    return erasure.finish(vault, tombstone)
+            return found, False
+        return erasure.erase(tx, found, action="exp.delete", reason="link"), True
 
 
 def waiting(vault: Vault, until: int | None, limit: int | None) -> Iterator[User]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
-import select
 import stat
 import time
 from contextlib import contextmanager
@@ -16,11 +14,13 @@ from bunkerctl.errors import Busy, Conflict, InputOutput
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
+    from io import BufferedIOBase
 
 PRIVATE = 0o600
 LOCK_POLL_SECONDS = 0.05
 TURN_SECONDS = 0.25
+CHUNK_BYTES = 1 << 16
+_DRAWN_BYTES = 6
 
 
 def explain(error: OSError, doing: str, path: str) -> InputOutput:
@@ -131,9 +131,8 @@ def temporary(path: str) -> Iterator[str]:
 def clear_leftovers(path: str) -> None:
     """Remove what killed processes have left that was to become `path`; nobody holds those."""
     directory, name = os.path.split(os.path.abspath(path))
-    leftover = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.tmp")
     try:
-        found = [one for one in os.listdir(directory) if leftover.fullmatch(one)]
+        found = [one for one in os.listdir(directory) if _is_beside(one, name)]
     except OSError:
         return
     for one in found:
@@ -167,7 +166,13 @@ def _sync_name(path: str, *, new: bool) -> None:
 
 
 def _beside(name: str) -> str:
-    return f".{name}.{os.urandom(6).hex()}.tmp"
+    return f".{name}.{os.urandom(_DRAWN_BYTES).hex()}.tmp"
+
+
+def _is_beside(one: str, name: str) -> bool:
+    """Tell whether a name is one that `_beside` has made."""
+    drawn = one.removeprefix(f".{name}.").removesuffix(".tmp")
+    return one == f".{name}.{drawn}.tmp" and len(drawn) == 2 * _DRAWN_BYTES and drawn.isalnum()
 
 
 def put_in_place(temporary: str, path: str, *, force: bool) -> None:
@@ -240,7 +245,7 @@ def read(path: str, limit: int) -> bytes:
         raise explain(error, "read", path) from error
 
 
-def lines(file: BinaryIO, limit: int) -> Iterator[tuple[int, bytes | None]]:
+def lines(file: BufferedIOBase, limit: int) -> Iterator[tuple[int, bytes | None]]:
     """Yield (line number, line without its end); None for a line of over `limit` bytes."""
     number = 0
     while line := file.readline(limit + 2):
@@ -254,11 +259,34 @@ def lines(file: BinaryIO, limit: int) -> Iterator[tuple[int, bytes | None]]:
         yield number, None
 
 
+def lines_at_hand(
+    file: BufferedIOBase, limit: int, most: int
+) -> Iterator[list[tuple[int, bytes | None]]]:
+    """Yield what `lines` does, but as many lines at once as are there to be read, up to `most`."""
+    number, rest, too_long = 0, b"", False
+    while chunk := file.read1(CHUNK_BYTES):
+        *whole, rest = (rest + chunk).split(b"\n")
+        group: list[tuple[int, bytes | None]] = []
+        for body in whole:
+            number += 1
+            fits = len(body) <= limit and not too_long
+            group.append((number, body.removesuffix(b"\r") if fits else None))
+            too_long = False
+        if len(rest) > limit:
+            rest, too_long = b"", True
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
+    if rest or too_long:
+        yield [(number + 1, None if too_long else rest.removesuffix(b"\r"))]
+
+
 def readable(descriptor: int, seconds: float) -> bool:
     """Wait until a descriptor has something to read, or its end; return whether it has.
 
     In short turns: a signal that comes just before a wait would be heeded only after it.
     """
+    import select
+
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     left = seconds

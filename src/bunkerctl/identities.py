@@ -5,8 +5,7 @@ Normalisation touches what is indexed, never the record. Normalising twice is on
 
 from __future__ import annotations
 
-import unicodedata
-
+from bunkerctl import uuids
 from bunkerctl.errors import Invalid
 from bunkerctl.jsontext import BIDI_CONTROLS, Json
 from bunkerctl.model import IDENTITY_KINDS, Identity
@@ -40,18 +39,9 @@ def parse(text: str, region: str | None) -> Identity:
 
 def parse_uuid(text: str, what: str) -> str:
     """Return a UUID in lower case; raise Invalid for anything but 8-4-4-4-12 hexadecimal."""
-    if not is_uuid(text):
+    if not uuids.is_uuid(text):
         raise Invalid(f"{what} is not a UUID")
     return text.lower()
-
-
-def is_uuid(text: str) -> bool:
-    return (
-        len(text) == 36
-        and all(text[at] == "-" for at in (8, 13, 18, 23))
-        and all(c in "0123456789abcdefABCDEF" for part in text.split("-") for c in part)
-        and text.count("-") == 4
-    )
 
 
 def of_record(
@@ -89,7 +79,7 @@ def normalise(kind: str, value: str, region: str | None = None) -> str:
     Raises:
         Invalid: not the form of its kind, empty, or with control characters.
     """
-    if any(unicodedata.category(char) == "Cc" or ord(char) in _INVISIBLE for char in value):
+    if not _is_visible(value):
         raise Invalid(f"the {kind} has control characters")
     value = value.strip()
     if not value:
@@ -98,6 +88,23 @@ def normalise(kind: str, value: str, region: str | None = None) -> str:
         return _email(value)
     if kind == "phone":
         return _phone(value, region)
+    return _composed(value)
+
+
+def _is_visible(value: str) -> bool:
+    if value.isascii():
+        return value.isprintable()
+    import unicodedata
+
+    return all(unicodedata.category(char) != "Cc" and ord(char) not in _INVISIBLE for char in value)
+
+
+def _composed(value: str) -> str:
+    """Return the normal form NFC (Unicode Standard Annex #15)."""
+    if value.isascii():
+        return value
+    import unicodedata
+
     return unicodedata.normalize("NFC", value)
 
 
@@ -131,7 +138,7 @@ def _is_plain_label(label: str) -> bool:
 
 
 def _kind_of(text: str) -> str:
-    if is_uuid(text):
+    if uuids.is_uuid(text):
         return "token"
     if "@" in text:
         return "email"
@@ -149,7 +156,7 @@ def _email(value: str) -> str:
     if len(value.encode("utf-8", "surrogatepass")) > EMAIL_MAX_BYTES:
         raise Invalid(f"the email is over {EMAIL_MAX_BYTES} bytes")
     # Lower-casing can leave the composed form, so it is composed again.
-    normal = unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).lower())
+    normal = _composed(_composed(value).lower())
     if not is_plain_address(normal):
         _ask_email_validator(normal)
     return normal

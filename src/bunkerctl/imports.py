@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-
-from bunkerctl import errors, identities, jsontext, patches, times, users
+from bunkerctl import errors, identities, jsontext, patches, times, users, uuids
 from bunkerctl.model import USER_SCHEMA, Expiration, Hold, User, Value
 from bunkerctl.store import expirations, holds, tombstones
 from bunkerctl.store import users as store
@@ -142,7 +140,7 @@ def _one(tx: Transaction, raw: bytes | None, options: Options) -> str:
     _check_times(incoming, tx.now)
     found = users.check_record(incoming.record, options.region)
     with tx.attempt("user.add", token=incoming.token):
-        token = incoming.token or str(uuid.uuid4())
+        token = incoming.token or uuids.new()
         if tombstones.by_token(tx.db, token) is not None:
             raise errors.Conflict("the line's token belongs to an erased person")
         standing = _standing(tx, found, token)
@@ -188,7 +186,7 @@ def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
     """
     if incoming.expstatus in ("wait", "retain"):
         expiration = Expiration(
-            exptoken=str(uuid.uuid4()),
+            exptoken=uuids.new(),
             status=incoming.expstatus,
             started_at=tx.now,
             due_at=tx.now if incoming.due_at is None else incoming.due_at,

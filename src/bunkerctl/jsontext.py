@@ -1,14 +1,20 @@
 """JSON as this program accepts and writes it: strict in, faithful and harmless out.
 
 Source: RFC 8259, with the choices that it leaves open taken the safe way.
+
+The work is done by the C half of the standard library's `json`, taken without the package around
+it: that imports `re` and `enum`, which takes longer than to open the vault. Where that half is
+another one than is known here, the package is asked.
 """
 
 from __future__ import annotations
 
-import json
-from json.encoder import encode_basestring as _quote
-
 from bunkerctl.errors import Invalid
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
 MAX_BYTES = 10 * 1024 * 1024
 MAX_DEPTH = 100
@@ -20,6 +26,8 @@ BIDI_CONTROLS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 
 """Bidirectional controls, and the separators of lines and paragraphs."""
 
 # With DEL and C1, as JSON escapes: they would reach the terminal of whoever looks at the answer.
+_BLANKS = " \t\n\r"
+
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *BIDI_CONTROLS)}
 
 
@@ -42,21 +50,21 @@ def loads(raw: bytes, what: str = "the JSON") -> Json:
     except UnicodeDecodeError as error:
         raise Invalid(f"{what} is not UTF-8 (byte {error.start + 1})") from None
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_float=_number,
-            parse_constant=_constant,
-        )
+        value, end = _scan(text, len(text) - len(text.lstrip(_BLANKS)))
     except RecursionError:
         raise Invalid(f"{what} is nested deeper than {MAX_DEPTH}") from None
     except _Fault as fault:
         raise Invalid(f"{what} has {fault}") from None
-    except json.JSONDecodeError as error:
-        problem = "a second document" if error.msg == "Extra data" else "malformed JSON"
-        raise Invalid(f"{what} has {problem} (line {error.lineno}, column {error.colno})") from None
-    except ValueError:  # CPython refuses to convert integers of more than 4,300 digits
+    except StopIteration as nothing:  # no value begins here
+        raise Invalid(f"{what} has malformed JSON {_place(text, nothing.value)}") from None
+    except ValueError as error:
+        if hasattr(error, "pos"):  # json.JSONDecodeError
+            raise Invalid(f"{what} has malformed JSON {_place(text, error.pos)}") from None
+        # CPython refuses to convert integers of more than 4,300 digits.
         raise Invalid(f"{what} has an integer that is too long") from None
+    end = len(text) - len(text[end:].lstrip(_BLANKS))
+    if end < len(text):
+        raise Invalid(f"{what} has a second document {_place(text, end)}")
     if "\\u" in text and _has_surrogate(value):
         raise Invalid(f"{what} has a lone surrogate")
     check_depth(value, what)
@@ -81,14 +89,7 @@ def check_depth(value: Json, what: str) -> None:
 def dumps(value: Json, *, sort_keys: bool = False) -> str:
     """Write compact JSON: keys as they came, or sorted (RFC 8785 for our own events)."""
     try:
-        return json.dumps(
-            value,
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-            sort_keys=sort_keys,
-            default=_unknown,
-        )
+        return "".join((_encode_sorted if sort_keys else _encode)(value, 0))
     except _HasDecimal:
         return _write(value, sort_keys)
 
@@ -96,6 +97,11 @@ def dumps(value: Json, *, sort_keys: bool = False) -> str:
 def escaped(text: str) -> str:
     """Escape what could drive a terminal in JSON text that is about to be shown."""
     return text if text.isascii() and "\x7f" not in text else text.translate(_ESCAPES)
+
+
+def _place(text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    return f"(line {line}, column {position - text.rfind(chr(10), 0, position)})"
 
 
 class _Fault(Exception):
@@ -155,4 +161,69 @@ def _write(value: Json, sort_keys: bool) -> str:
         return "{" + ",".join(f"{_quote(k)}:{_write(v, sort_keys)}" for k, v in items) + "}"
     if isinstance(value, list):
         return "[" + ",".join(_write(item, sort_keys) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return "".join(_encode(value, 0))
+
+
+class _Rules:
+    """How to read, as the C scanner asks for it (`json.JSONDecoder` has the same attributes)."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = staticmethod(_object)
+    array_hook = None
+    parse_float = staticmethod(_number)
+    parse_int = int
+    parse_constant = staticmethod(_constant)
+
+
+def _scanner() -> Callable[[str, int], tuple[Json, int]]:
+    """Return what reads one value of a text from a place on; StopIteration says there is none."""
+    rules: Any = _Rules
+    try:
+        from _json import make_scanner
+
+        return make_scanner(rules)
+    except (ImportError, AttributeError, TypeError):
+        import json
+
+        rules = json.JSONDecoder(
+            object_pairs_hook=_object, parse_float=_number, parse_constant=_constant
+        )
+        scanner: Callable[[str, int], tuple[Json, int]] = rules.scan_once
+        return scanner
+
+
+def _encoder(*, sort_keys: bool) -> Callable[[Json, int], Iterable[str]]:
+    """Return what writes a value, in parts; its second argument is the depth it begins at."""
+    try:
+        from _json import make_encoder
+
+        encoder: Callable[[Json, int], Iterable[str]] = make_encoder(
+            None, _unknown, _quote, None, ":", ",", sort_keys, False, False
+        )
+    except (ImportError, TypeError):
+        import json
+
+        package = json.JSONEncoder(
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+            sort_keys=sort_keys,
+            default=_unknown,
+        )
+        return lambda value, _depth: package.iterencode(value)
+    return encoder
+
+
+def _quoter() -> Callable[[str], str]:
+    try:
+        from _json import encode_basestring
+    except ImportError:
+        from json.encoder import encode_basestring
+    quoter: Callable[[str], str] = encode_basestring
+    return quoter
+
+
+_quote = _quoter()
+_scan = _scanner()
+_encode, _encode_sorted = _encoder(sort_keys=False), _encoder(sort_keys=True)

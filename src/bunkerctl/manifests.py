@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 
-from bunkerctl import crypto, errors, files, times
+from bunkerctl import crypto, errors, files, times, uuids
 from bunkerctl.directory import Recovery, read_recovery, read_route, recovery_said, route_said
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
@@ -53,12 +52,12 @@ class Manifest(Value):
     def key_of(self, master: bytes) -> bytes | None:
         """Return the backup's own key; None if it was made under another master key."""
         return crypto.unwrap_backup(
-            master, uuid.UUID(self.vault_id).bytes, uuid.UUID(self.id).bytes, self.wrapped
+            master, uuids.to_bytes(self.vault_id), uuids.to_bytes(self.id), self.wrapped
         )
 
     def keys_of(self, own: bytes) -> tuple[bytes, bytes]:
         """Return the raw key of the database, and the one that authenticates this manifest."""
-        return crypto.backup_keys(own, uuid.UUID(self.id).bytes)
+        return crypto.backup_keys(own, uuids.to_bytes(self.id))
 
 
 def append(path: str, manifest: Manifest, own: bytes) -> None:
@@ -136,8 +135,8 @@ def _manifest(said: dict[str, Any]) -> Manifest:
     if any(type(value) is not int or value < 0 for value in numbers.values()):
         raise ValueError("not a count")
     return Manifest(
-        id=str(uuid.UUID(said["id"])),
-        vault_id=str(uuid.UUID(said["vault_id"])),
+        id=uuids.checked(said["id"]),
+        vault_id=uuids.checked(said["vault_id"]),
         vault=str(said["vault"]),
         created_at=times.parse_date(said["created_at"]),
         until=None if said["until"] is None else times.parse_date(said["until"]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import uuid
 
-from bunkerctl import ballast, crypto, erasure, errors, keys
+from bunkerctl import ballast, crypto, errors, keys, uuids
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, enter, read_header
+from bunkerctl.store import state
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Opened
 
@@ -60,7 +60,10 @@ def open_(
     opened.vault.presence = presence
     if not erasing:
         ballast.keep(directory)
-    erasure.resume(opened.vault)
+    if state.totals(opened.vault.db).unscrubbed:
+        from bunkerctl import erasure
+
+        erasure.resume(opened.vault)
     return opened
 
 
@@ -69,7 +72,7 @@ def damage(directory: str, given: Route | None, surroundings: Surroundings) -> l
     header = read_header(directory)
     route, vault_id = route_of(header, given), header.vault_id
     master = keys.current(route, vault_id, header.key_id, surroundings.session)
-    raw = crypto.database_key(master, uuid.UUID(vault_id).bytes)
+    raw = crypto.database_key(master, uuids.to_bytes(vault_id))
     try:
         db = Database(os.path.join(directory, DATABASE), raw, surroundings.lock_wait)
     except errors.IntegrityFailure as error:

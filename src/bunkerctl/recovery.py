@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, times
+from bunkerctl import crypto, errors, files, times, uuids
 from bunkerctl.directory import Recovery, read_header
 from bunkerctl.keys import code
 
@@ -62,7 +61,7 @@ def in_file(content: bytes) -> str:
 
 def wrapped(text: str, vault_id: str, master: bytes, now: int) -> Recovery:
     """Return the master key wrapped for a recovery code."""
-    sealed = crypto.wrap(code.secret(text), uuid.UUID(vault_id).bytes, master)
+    sealed = crypto.wrap(code.secret(text), uuids.to_bytes(vault_id), master)
     return Recovery(made_at=now, wrapped=sealed)
 
 
@@ -96,7 +95,7 @@ def master_of(header: Header, text: str) -> bytes:
         WrongKey: the code is not the vault's.
     """
     secret = code.secret(text)
-    vault_id = uuid.UUID(header.vault_id).bytes
+    vault_id = uuids.to_bytes(header.vault_id)
     later = header.succession.recovery if header.succession else None
     known = [found for found in (header.recovery, later) if found]
     if not known:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import uuid
 
 from bunkerctl import (
     audit,
@@ -22,6 +21,7 @@ from bunkerctl import (
     files,
     opening,
     times,
+    uuids,
 )
 from bunkerctl.directory import DATABASE, HEADER, LEDGER, LOCK, header_text, read_header
 from bunkerctl.model import Expiration, Tombstone, Value
@@ -122,7 +122,7 @@ def _fill(
     surroundings: Surroundings,
     sources: Sources,
 ) -> Reinstated:
-    raw = crypto.database_key(master, uuid.UUID(manifest.vault_id).bytes)
+    raw = crypto.database_key(master, uuids.to_bytes(manifest.vault_id))
     target = os.path.join(directory, DATABASE)
     backups.copy_out(path, manifest, own, target, raw)
     db = Database(target, raw, surroundings.lock_wait)
@@ -242,8 +242,8 @@ def _tombstone(line: bytes) -> Tombstone:
     try:
         said = json.loads(line)
         return Tombstone(
-            token=str(uuid.UUID(said["token"])),
-            exptoken=said["exptoken"] and str(uuid.UUID(said["exptoken"])),
+            token=uuids.checked(said["token"]),
+            exptoken=said["exptoken"] and uuids.checked(said["exptoken"]),
             created_at=times.parse_date(said["created_at"]),
             erased_at=times.parse_date(said["erased_at"]),
             reason=str(said["reason"]),

@@ -17,10 +17,9 @@ one opens it, and all is taken back; after that the new one does, and all is fin
 from __future__ import annotations
 
 import os
-import uuid
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, keys, recovery
+from bunkerctl import crypto, errors, files, keys, recovery, uuids
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, Succession, read_header, sharers, write_header
 from bunkerctl.keys import Route
@@ -368,4 +367,4 @@ def _drop(places: Iterable[Route], vault_id: str, session: Session) -> None:
 
 
 def _database_key(header: Header, key: bytes) -> bytes:
-    return crypto.database_key(key, uuid.UUID(header.vault_id).bytes)
+    return crypto.database_key(key, uuids.to_bytes(header.vault_id))

@@ -93,13 +93,9 @@ def run(
         # Who falls due meanwhile waits for the next sweep: the guards have not judged that many.
         most = plan.due if limit is None else min(limit, plan.due)
         erased: list[str] = []
-        residue = None
         try:
             failed = _erase_due(vault, plan.now, most, erased)
-            try:
-                erasure.scrub(vault, vault.lock_wait)
-            except errors.Residue as error:
-                residue = error
+            residue = erasure.finish(vault)
             unproven = _proven(prove, plan.earlier + erased)
             with vault.transaction() as tx:
                 event = _complete(tx, plan, len(erased), failed)

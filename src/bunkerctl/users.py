@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-
-from bunkerctl import erasure, errors, identities, jsontext, patches
+from bunkerctl import errors, identities, jsontext, uuids
 from bunkerctl.model import Identity, Tombstone, User, Value
-from bunkerctl.store import state, tombstones
+from bunkerctl.store import state
 from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
@@ -39,13 +37,16 @@ def add(vault: Vault, record: dict[str, Any], region: str | None) -> User:
     """
     found = check_record(record, region)
     with vault.transaction() as tx, tx.attempt("user.add"):
-        return create(tx, record, found, token=str(uuid.uuid4()))
+        return create(tx, record, found, token=uuids.new())
 
 
-def get(vault: Vault, identity: Identity, field: str | None = None) -> User:
-    """Return a person; the read is an audit event first. `field` is what will be shown."""
-    with vault.transaction() as tx, tx.attempt("user.get"):
-        user = find(vault, identity)
+def get(tx: Transaction, identity: Identity, field: str | None = None) -> User:
+    """Return a person, to be shown once the event of it is committed.
+
+    `field` is what will be shown, if not all.
+    """
+    with tx.attempt("user.get"):
+        user = find(tx.vault, identity)
         if field is not None and field not in user.data:
             raise errors.NotFound("the record has no such field", token=user.token)
         tx.event("user.get", token=user.token, fields=None if field is None else [field])
@@ -66,6 +67,8 @@ def update(
             not fit.
         Invalid: the patched record would not be one.
     """
+    from bunkerctl import patches
+
     with vault.transaction() as tx, tx.attempt("user.update"):
         user = find(vault, identity)
         if if_version is not None and user.version != if_version:
@@ -116,6 +119,8 @@ def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
     Raises:
         Held: a legal hold bars it.
     """
+    from bunkerctl import erasure
+
     with vault.transaction() as tx, tx.attempt("user.forget"):
         found = find_or_tombstone(vault, identity)
         if isinstance(found, User):
@@ -123,19 +128,22 @@ def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
         return found
 
 
-def forget(vault: Vault, identity: Identity) -> erasure.Erased:
-    """Erase a person for good. Forgetting an erased token again changes nothing.
+def forget(tx: Transaction, identity: Identity) -> tuple[Tombstone, bool]:
+    """Erase a person; return what is left, and whether anything changed.
+
+    Once it is committed, `erasure.finish` makes it final. An erased token stays as it is.
 
     Raises:
         Held: a legal hold bars it.
     """
-    with vault.transaction() as tx, tx.attempt("user.forget"):
-        found = find_or_tombstone(vault, identity)
+    from bunkerctl import erasure
+
+    with tx.attempt("user.forget"):
+        found = find_or_tombstone(tx.vault, identity)
         if isinstance(found, Tombstone):
             tx.event("user.forget", token=found.token, counts={})
-            return erasure.already(found)
-        tombstone = erasure.erase(tx, found, action="user.forget", reason="request")
-    return erasure.finish(vault, tombstone)
+            return found, False
+        return erasure.erase(tx, found, action="user.forget", reason="request"), True
 
 
 def token_of(vault: Vault, identity: Identity) -> str:
@@ -158,6 +166,8 @@ def find(vault: Vault, identity: Identity) -> User:
 def find_or_tombstone(vault: Vault, identity: Identity) -> User | Tombstone:
     """Return a user; an erased one is found by its token alone."""
     if identity.kind == "token":
+        from bunkerctl.store import tombstones
+
         tombstone = tombstones.by_token(vault.db, identity.value)
         if tombstone is not None:
             return tombstone
@@ -203,6 +213,8 @@ def change(
     tx: Transaction, user: User, record: dict[str, Any], region: str | None
 ) -> tuple[User, bool]:
     """Put a record in place of a user's; return the user and whether anything changed."""
+    from bunkerctl import patches
+
     fields = patches.changed_fields(user.data, record)
     if not fields:
         tx.event("user.update", token=user.token, fields=[])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import uuid
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, keys, merkle, times
+from bunkerctl import crypto, errors, files, jsontext, keys, merkle, times, uuids
 from bunkerctl.directory import (
     DATABASE,
     LEDGER,
@@ -215,11 +213,8 @@ class Transaction:
             "counts": counts,
             **more,
         }
-        leaf = json.dumps(
-            {name: value for name, value in said.items() if value is not None},
-            sort_keys=True,
-            separators=(",", ":"),
-            ensure_ascii=False,
+        leaf = jsontext.dumps(
+            {name: value for name, value in said.items() if value is not None}, sort_keys=True
         )
         digest = merkle.leaf_hash(leaf.encode())
         audit.append(self.db, seq, leaf, digest, self.now, token)
@@ -269,7 +264,7 @@ def open_vault(directory: str, header: Header, master: bytes, surroundings: Surr
     """
     path = os.path.join(directory, DATABASE)
     check_place(directory)
-    vault_id = uuid.UUID(header.vault_id).bytes
+    vault_id = uuids.to_bytes(header.vault_id)
     if keys.id_of(master, header.vault_id) != header.key_id:
         raise keys.wrong_key(master, header.vault_id, header.key_id)
     check_access(directory)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 
-from bunkerctl.cli import shell
+from bunkerctl import __version__
+
+RARELY = 100_000
+"""How many objects more there must be before cycles are looked for: a short call never does."""
 
 
 def main() -> None:
     """Run the program in this process, and end it.
 
     Nothing else is imported until signals end the program in order: an interrupt in an import
-    would be a traceback.
+    would be a traceback. Nothing is left to Python's own end: it would only free memory, which
+    takes as long as all that `user get` does.
     """
+    if sys.argv[1:] == ["--version"] and _said_version():
+        os._exit(0)
+    gc.set_threshold(RARELY)
+    from bunkerctl.cli import shell
     from bunkerctl.errors import Interrupted
 
     shell.speak_utf8()
@@ -23,4 +33,12 @@ def main() -> None:
         code = door.run_guarded(sys.argv[1:], shell.of_process(), writable=writable)
     except Interrupted as interrupted:  # before there was anything to tell it to
         code = 128 + interrupted.signum
-    sys.exit(code)
+    os._exit(code)
+
+
+def _said_version() -> bool:
+    """Say the version, as scripts often ask for; False if that needs the long way."""
+    try:
+        return os.write(1, f"bunkerctl {__version__}\n".encode()) > 0
+    except OSError:
+        return False

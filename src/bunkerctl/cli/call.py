@@ -16,7 +16,8 @@ from bunkerctl.vault import Surroundings
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, BinaryIO
+    from io import BufferedIOBase
+    from typing import Any
 
     from bunkerctl.cli.answers import Answer
     from bunkerctl.vault import Opened, Vault
@@ -64,12 +65,11 @@ class Call:
 
     def said(self, key: str) -> str | None:
         """Return what the line or the environment says of an option of GLOBALS."""
-        from bunkerctl.cli.grammar import GLOBALS
+        from bunkerctl.cli.grammar import VARIABLES
 
         if key in self._everywhere:
             return str(self._everywhere[key])
-        variables = [option.environment for option in GLOBALS if option.key() == key]
-        return self.shell.variable(*variables) if variables else None
+        return self.shell.variable(VARIABLES.get(key))
 
     def flag(self, key: str) -> bool:
         return self.said(key) not in (None, "0")
@@ -262,7 +262,7 @@ class Call:
         """Read a date, or a duration that means that long ago."""
         return None if text is None else times.parse_moment(text, self.now())
 
-    def stdin(self) -> BinaryIO:
+    def stdin(self) -> BufferedIOBase:
         if self.shell.stdin.isatty():
             self.note("reading standard input; end it with Ctrl-D")
         return self.shell.stdin

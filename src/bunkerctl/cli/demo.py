@@ -7,9 +7,8 @@ import os
 import shlex
 import shutil
 import tempfile
-import uuid
 
-from bunkerctl import crypto, errors, keys, pages
+from bunkerctl import crypto, errors, keys, pages, uuids
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command
 from bunkerctl.cli.shell import Shell
@@ -119,7 +118,7 @@ class _Walk:
         header = read_header(self._vault)
         with open(self._environment["BUNKERCTL_KEY_FILE"], "rb") as file:
             master = keys.parse(file.read(), "the key file")
-        key = crypto.database_key(master, uuid.UUID(header.vault_id).bytes)
+        key = crypto.database_key(master, uuids.to_bytes(header.vault_id))
         found = count = 0
         known = False
         for _, _, content in pages.decrypted(self._vault, key):

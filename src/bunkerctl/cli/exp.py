@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from bunkerctl import errors, expirations, files, identities, jsontext, times
-from bunkerctl import receipts as evidence
-from bunkerctl import sweep as sweeps
+from bunkerctl import errors, expirations, identities, times
 from bunkerctl.cli import batch
 from bunkerctl.cli.answers import Answer
 from bunkerctl.cli.answers import exp as answers
+from bunkerctl.cli.answers.user import erased
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.cli.user import IDS, confirm, erased
+from bunkerctl.cli.user import IDS, confirm
 from bunkerctl.model import Identity, Tombstone, User
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.sweep import Sweep
+    from bunkerctl.vault import Transaction
 
 EXPTOKEN = argument("exptoken", "EXPTOKEN", "the expiration's own token, as in the links")
 
@@ -41,8 +45,8 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
     """
     due_at = _due_at(call, values["in"], on)
 
-    def answer(found: Identity) -> Answer:
-        return _changed(call, *expirations.start(call.vault(), found, due_at, restart=restart))
+    def answer(tx: Transaction, found: Identity) -> Answer:
+        return _changed(call, *expirations.start(tx, found, due_at, restart=restart))
 
     batch.people(call, identity, "exp.start", answer, (*answers.EXPIRATION, "changed"))
 
@@ -58,8 +62,8 @@ def status(call: Call, identity: str) -> None:
       bunkerctl exp status email:ann@example.com
     """
 
-    def answer(found: Identity) -> Answer:
-        return _answer(call, expirations.status(call.vault(), found))
+    def answer(tx: Transaction, found: Identity) -> Answer:
+        return _answer(call, expirations.status(tx, found))
 
     batch.people(call, identity, "exp.status", answer, answers.EXPIRATION)
 
@@ -74,8 +78,8 @@ def cancel(call: Call, identity: str) -> None:
       bunkerctl exp cancel email:ann@example.com
     """
 
-    def answer(found: Identity) -> Answer:
-        return _changed(call, *expirations.cancel(call.vault(), found))
+    def answer(tx: Transaction, found: Identity) -> Answer:
+        return _changed(call, *expirations.cancel(tx, found))
 
     batch.people(call, identity, "exp.cancel", answer, (*answers.EXPIRATION, "changed"))
 
@@ -111,10 +115,9 @@ def delete(call: Call, exptoken: str) -> None:
     vault = call.vault(erasing=True)
     if not call.flag("yes"):
         confirm(call, expirations.deletable(vault, found), "exp.delete")
-    done = expirations.delete(vault, found)
-    call.show(erased(done, []))
-    if done.residue is not None:
-        raise done.residue
+    with vault.transaction() as tx:
+        answer = erased(*expirations.delete(tx, found))
+    batch.show_erased(call, answer)
 
 
 @command(
@@ -174,6 +177,8 @@ def sweep(
       bunkerctl exp sweep --dry-run
       bunkerctl exp sweep -q --json
     """
+    from bunkerctl import sweep as sweeps
+
     count, most = call.count("--limit", limit), call.count("--max-deletes", max_deletes)
     vault = call.vault(erasing=not dry_run)
     if dry_run:
@@ -214,6 +219,9 @@ def sweep(
 
 def _write_receipts(call: Call, directory: str, tokens: list[str]) -> None:
     """Write a receipt for each token; one that an earlier run has written stays."""
+    from bunkerctl import files, jsontext
+    from bunkerctl import receipts as evidence
+
     files.make_directory(directory)
     paths = {token: os.path.join(directory, f"{token}.json") for token in tokens}
     wanted = [token for token, path in paths.items() if not os.path.exists(path)]
@@ -229,7 +237,7 @@ def _write_receipts(call: Call, directory: str, tokens: list[str]) -> None:
         raise failed
 
 
-def _summary(done: sweeps.Sweep) -> str:
+def _summary(done: Sweep) -> str:
     if not (done.due or done.held or done.finished_earlier):
         return "nothing was due"
     verb = f"would erase {len(done.tokens)}" if done.dry_run else f"erased {done.erased}"

@@ -225,3 +225,6 @@ GLOBALS = (
     option("--version", None, "show the version"),
 )
 """The options that hold everywhere: before, between and after the words of a command."""
+
+VARIABLES = {option.key(): option.environment for option in GLOBALS}
+"""The environment variable behind each of them, if there is one."""

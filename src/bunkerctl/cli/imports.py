@@ -12,7 +12,7 @@ from bunkerctl.cli.grammar import argument, command, option
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
+    from io import BufferedIOBase
 
 
 @command(
@@ -60,7 +60,7 @@ def import_(
         raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
 
 
-def _source(call: Call, path: str) -> BinaryIO:
+def _source(call: Call, path: str) -> BufferedIOBase:
     if path == "-":
         return call.stdin()
     try:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import resource
-import signal
 import sys
 import time
 
@@ -14,11 +12,16 @@ from bunkerctl.errors import Interrupted, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable, Mapping
+    from io import BufferedIOBase
     from types import FrameType
     from typing import Any, BinaryIO
+else:
+    import _signal as signal  # the C half: the rest imports `enum`, which costs a call 1 ms
 
 AGAIN_SECONDS = 0.01
+FOR_EVER = float("inf")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,7 +30,7 @@ class Shell:
 
     def __init__(
         self,
-        stdin: BinaryIO,
+        stdin: BufferedIOBase,
         stdout: BinaryIO,
         stderr: BinaryIO,
         environment: Mapping[str, str],
@@ -55,7 +58,7 @@ class _Input(io.FileIO):
     def readinto(self, buffer: Any, /) -> int | None:
         from bunkerctl import files
 
-        files.readable(self.fileno(), math.inf)
+        files.readable(self.fileno(), FOR_EVER)
         return super().readinto(buffer)
 
     def readall(self) -> bytes:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bunkerctl import erasure, errors, identities, jsontext, patches, users
-from bunkerctl.cli import batch, output
+from bunkerctl import errors, identities, jsontext, users
+from bunkerctl.cli import output
 from bunkerctl.cli.answers import Answer
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
@@ -13,6 +13,8 @@ from bunkerctl.model import EXPSTATUSES, Identity, Tombstone, User
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from bunkerctl.vault import Transaction
 
 ID = argument("identity", "ID", "token:UUID, email:…, phone:…, login:… or custom:…")
 IDS = argument("identity", "ID", "whose; `-` reads one a line from standard input")
@@ -61,17 +63,21 @@ def get(call: Call, field: str | None, identity: str) -> None:
       cut -f1 tokens.tsv | bunkerctl user get - -o jsonl
     """
 
-    def answer(found: Identity) -> Answer:
-        user = users.get(call.vault(), found, field)
+    def answer(tx: Transaction, found: Identity) -> Answer:
+        user = users.get(tx, found, field)
         if field is None:
             return answers.user(user, call.now())
         return {"token": user.token, "field": field, "value": user.data[field]}
 
     if field is None or identity == "-":
         columns = answers.USER if field is None else ("token", "field", "value")
+        from bunkerctl.cli import batch
+
         batch.people(call, identity, "user.get", answer, columns)
         return
-    value = answer(call.identity(identity))["value"]
+    whose = call.identity(identity)
+    with call.vault().transaction() as tx:
+        value = answer(tx, whose)["value"]
     if call.output.form in ("json", "jsonl"):
         call.output.text(jsontext.escaped(jsontext.dumps(value)) + "\n")
     elif isinstance(value, str) and not call.output.terminal:
@@ -102,6 +108,8 @@ def update(
       bunkerctl user update login:ann newsletter:=false
       echo '{"phone":null}' | bunkerctl user update login:ann --if-version 2
     """
+    from bunkerctl import patches
+
     whose = call.identity(identity)
     version = call.count("--if-version", if_version)
     patch = _document(call, data, fields, "the patch")
@@ -168,30 +176,22 @@ def forget(call: Call, identity: str) -> None:
       bunkerctl user forget email:ann@example.com
       bunkerctl user forget - --yes < tokens
     """
-    residues: list[errors.Residue] = []
+    from bunkerctl.cli import batch
 
-    def answer(found: Identity) -> Answer:
-        vault = call.vault(erasing=True)
-        if not call.flag("yes"):
-            confirmed = users.forgettable(vault, found)
-            confirm(call, confirmed, "user.forget")
-            # Who has the identity may have changed meanwhile: erase who was confirmed.
-            found = Identity(kind="token", value=confirmed.token)
-        return erased(users.forget(vault, found), residues)
+    if not call.flag("yes"):
+        if identity == "-":
+            declined = errors.Declined("erasing a list needs --yes: nothing was erased")
+            raise call.vault().refused("user.forget", declined)
+        whose = call.identity(identity)
+        found = users.forgettable(call.vault(erasing=True), whose)
+        confirm(call, found, "user.forget")
+        # Who has the identity may have changed meanwhile: erase who was confirmed.
+        identity = f"token:{found.token}"
 
-    if identity == "-" and not call.flag("yes"):
-        declined = errors.Declined("erasing a list needs --yes: nothing was erased")
-        raise call.vault().refused("user.forget", declined)
-    if identity == "-":
-        call.vault(erasing=True)
-    try:
-        batch.people(call, identity, "user.forget", answer, answers.ERASED)
-    except errors.Partial as partial:
-        if not residues:
-            raise
-        call.note(partial.message)
-    if residues:
-        raise residues[0]
+    def answer(tx: Transaction, whose: Identity) -> Answer:
+        return answers.erased(*users.forget(tx, whose))
+
+    batch.people(call, identity, "user.forget", answer, answers.ERASED, erasing=True)
 
 
 def confirm(call: Call, found: User | Tombstone, action: str) -> None:
@@ -206,13 +206,6 @@ def confirm(call: Call, found: User | Tombstone, action: str) -> None:
             token=found.token,
         )
         raise call.vault().refused(action, declined)
-
-
-def erased(done: erasure.Erased, residues: list[errors.Residue]) -> Answer:
-    """Return the answer to an erasure; what is left to scrub goes to `residues`."""
-    if done.residue is not None:
-        residues.append(done.residue)
-    return answers.erased(done.tombstone, done.changed)
 
 
 def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import uuid
 
-from bunkerctl import crypto, files
+from bunkerctl import crypto, files, uuids
 from bunkerctl.errors import Conflict, InputOutput, KeyUnavailable, WrongKey
 from bunkerctl.model import Value
 
@@ -177,7 +176,7 @@ def disclaim(route: Route, vault_id: str) -> None:
 
 def id_of(key: bytes, vault_id: str) -> str:
     """Return 16 hexadecimal digits that tell a vault's keys from one another."""
-    return crypto.key_id(key, uuid.UUID(vault_id).bytes)
+    return crypto.key_id(key, uuids.to_bytes(vault_id))
 
 
 def wrong_key(key: bytes, vault_id: str, key_id: str) -> WrongKey:

@@ -5,10 +5,9 @@ The other columns are for looking up, and the leaf's hash tells which event was 
 
 from __future__ import annotations
 
-from bunkerctl import merkle
+from bunkerctl import merkle, uuids
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.model import ERASURES, Value
-from bunkerctl.store.users import token_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def put_tree(db: Database, tree: merkle.Tree) -> None:
 
 def append(db: Database, seq: int, event: str, leaf: bytes, at: int, token: str | None) -> None:
     """Add an event; `leaf` is its hash."""
-    raw = token and token_bytes(token)
+    raw = token and uuids.to_bytes(token)
     db.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", seq, event, leaf, at, raw)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bunkerctl import uuids
 from bunkerctl.model import Value
-from bunkerctl.store.users import token_bytes, token_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Backup(Value):
 def put(db: Database, backup: Backup) -> None:
     db.run(
         "INSERT INTO backups VALUES (?, ?, ?, ?, ?)",
-        token_bytes(backup.id),
+        uuids.to_bytes(backup.id),
         backup.path,
         backup.created_at,
         backup.until,
@@ -37,7 +37,9 @@ def put(db: Database, backup: Backup) -> None:
 def known(db: Database) -> list[Backup]:
     """Return every backup, oldest first."""
     return [
-        Backup(id=token_text(row[0]), path=row[1], created_at=row[2], until=row[3], gone_at=row[4])
+        Backup(
+            id=uuids.to_text(row[0]), path=row[1], created_at=row[2], until=row[3], gone_at=row[4]
+        )
         for row in db.rows(
             "SELECT id, path, created_at, until, gone_at FROM backups ORDER BY created_at, id"
         )
@@ -45,4 +47,4 @@ def known(db: Database) -> list[Backup]:
 
 
 def set_gone(db: Database, backup_id: str, now: int) -> None:
-    db.run("UPDATE backups SET gone_at = ? WHERE id = ?", now, token_bytes(backup_id))
+    db.run("UPDATE backups SET gone_at = ? WHERE id = ?", now, uuids.to_bytes(backup_id))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 
 import sqlcipher3
@@ -308,6 +307,8 @@ def _plain(problem: str) -> str:
 
 def _page_of(problem: str) -> int:
     """Return the page that a problem is with; 0 if it names none."""
+    import re
+
     found = re.search(r"page (\d+)", problem)
     return int(found[1]) if found else 0
 

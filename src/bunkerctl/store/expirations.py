@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bunkerctl import uuids
 from bunkerctl.model import Expiration
-from bunkerctl.store.users import token_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def put(db: Database, user_id: int, expiration: Expiration) -> None:
         " exptoken = excluded.exptoken, status = excluded.status,"
         " started_at = excluded.started_at, due_at = excluded.due_at",
         user_id,
-        token_bytes(expiration.exptoken),
+        uuids.to_bytes(expiration.exptoken),
         expiration.status,
         expiration.started_at,
         expiration.due_at,
@@ -32,7 +32,7 @@ def put(db: Database, user_id: int, expiration: Expiration) -> None:
 
 def user_of(db: Database, exptoken: str) -> int | None:
     """Return the id of the living user whom an exptoken belongs to."""
-    row = db.row("SELECT user FROM expirations WHERE exptoken = ?", token_bytes(exptoken))
+    row = db.row("SELECT user FROM expirations WHERE exptoken = ?", uuids.to_bytes(exptoken))
     return None if row is None else int(row[0])
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
+from bunkerctl import jsontext, uuids
+from bunkerctl.errors import IntegrityFailure, Invalid
 from bunkerctl.model import Tombstone
-from bunkerctl.store.users import token_bytes, token_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +18,12 @@ _SELECT = "SELECT token, exptoken, created_at, erased_at, reason, counts, event 
 def put(db: Database, tombstone: Tombstone) -> None:
     db.run(
         "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)",
-        token_bytes(tombstone.token),
-        tombstone.exptoken and token_bytes(tombstone.exptoken),
+        uuids.to_bytes(tombstone.token),
+        tombstone.exptoken and uuids.to_bytes(tombstone.exptoken),
         tombstone.created_at,
         tombstone.erased_at,
         tombstone.reason,
-        json.dumps(tombstone.counts, separators=(",", ":")),
+        jsontext.dumps(tombstone.counts),
         tombstone.event,
     )
 
@@ -40,7 +39,7 @@ def by_exptoken(db: Database, exptoken: str) -> Tombstone | None:
 def is_of_event(db: Database, event: int, token: str) -> bool:
     """Tell whether that event erased that token, here."""
     row = db.row("SELECT token FROM tombstones WHERE event = ?", event)
-    return row is not None and token_text(row[0]) == token
+    return row is not None and uuids.to_text(row[0]) == token
 
 
 def is_erased(db: Database, token: bytes) -> bool:
@@ -61,17 +60,27 @@ def since(db: Database, event: int, limit: int, reason: str | None = None) -> li
 
 
 def _first(db: Database, column: str, value: str) -> Tombstone | None:
-    row = db.row(f"{_SELECT} WHERE {column} = ?", token_bytes(value))
+    row = db.row(f"{_SELECT} WHERE {column} = ?", uuids.to_bytes(value))
     return None if row is None else _tombstone(row)
 
 
 def _tombstone(row: tuple[Any, ...]) -> Tombstone:
     return Tombstone(
-        token=token_text(row[0]),
-        exptoken=row[1] and token_text(row[1]),
+        token=uuids.to_text(row[0]),
+        exptoken=row[1] and uuids.to_text(row[1]),
         created_at=row[2],
         erased_at=row[3],
         reason=row[4],
-        counts=json.loads(row[5]),
+        counts=_counts(row[5]),
         event=row[6],
     )
+
+
+def _counts(text: str) -> dict[str, int]:
+    try:
+        counts = jsontext.loads(text.encode())
+    except Invalid:
+        counts = None
+    if not isinstance(counts, dict):
+        raise IntegrityFailure("a tombstone in the database is damaged")
+    return counts

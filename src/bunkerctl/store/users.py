@@ -6,9 +6,7 @@ A record lies in the drawer as salt, identities (JSON) and record (JSON):
 
 from __future__ import annotations
 
-import uuid
-
-from bunkerctl import crypto, jsontext
+from bunkerctl import crypto, jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
 from bunkerctl.model import Expiration, Hold, User, Value
 from bunkerctl.store import drawer
@@ -32,16 +30,8 @@ _SELECT = """
 """
 
 
-def token_bytes(token: str) -> bytes:
-    return uuid.UUID(token).bytes
-
-
-def token_text(raw: bytes) -> str:
-    return str(uuid.UUID(bytes=raw))
-
-
 def by_token(db: Database, token: str) -> User | None:
-    return _first(db, "WHERE u.token = ?", token_bytes(token))
+    return _first(db, "WHERE u.token = ?", uuids.to_bytes(token))
 
 
 def by_id(db: Database, user_id: int) -> User | None:
@@ -59,7 +49,7 @@ def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
 
 def token_of(db: Database, user_id: int) -> str:
     """Return a user's token, though its record may be damaged."""
-    return token_text(db.one("SELECT token FROM users WHERE id = ?", user_id)[0])
+    return uuids.to_text(db.one("SELECT token FROM users WHERE id = ?", user_id)[0])
 
 
 def page(
@@ -74,7 +64,7 @@ def page(
     `where` are conditions on u (users), e (expirations) and h (holds).
     """
     conditions = " AND ".join(("u.token > ?", *where))
-    start = token_bytes(after) if after else b""
+    start = uuids.to_bytes(after) if after else b""
     return [
         _user(row)
         for row in db.rows(
@@ -89,7 +79,7 @@ def insert(
     """Add a user; `at` is when it was created and updated; return its id."""
     user_id = db.insert(
         "INSERT INTO users (token, record, created_at, updated_at, version) VALUES (?, ?, ?, ?, ?)",
-        token_bytes(token),
+        uuids.to_bytes(token),
         drawer.put(db, content),
         *at,
         version,
@@ -182,7 +172,7 @@ def _user(row: tuple[Any, ...]) -> User:
         raise IntegrityFailure("a record in the database is damaged")
     return User(
         id=row[0],
-        token=token_text(row[1]),
+        token=uuids.to_text(row[1]),
         created_at=row[2],
         updated_at=row[3],
         version=row[4],
@@ -209,7 +199,7 @@ def _expiration(
     if exptoken is None:
         return None
     return Expiration(
-        exptoken=token_text(exptoken), status=status, started_at=started_at, due_at=due_at
+        exptoken=uuids.to_text(exptoken), status=status, started_at=started_at, due_at=due_at
     )
 
 

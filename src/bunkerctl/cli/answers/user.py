@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bunkerctl import times
 from bunkerctl.cli.answers import Answer, time_or_null
-from bunkerctl.cli.masks import mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from bunkerctl.model import Tombstone, User
 
 USER = (
@@ -34,12 +35,18 @@ def user(found: User, now: int, *, masked: bool = False) -> Answer:
         "updated_at": times.text(found.updated_at),
         "version": found.version,
         "identities": list(found.identities),
-        "data": mask(found.data) if masked else found.data,
+        "data": _masked(found) if masked else found.data,
         "expstatus": found.expstatus(),
         "exptime": due_at,
         "due_at": time_or_null(due_at),
         "held": found.held(now),
     }
+
+
+def _masked(found: User) -> Any:
+    from bunkerctl.cli.masks import mask
+
+    return mask(found.data)
 
 
 def hold(found: User, now: int) -> Answer | None:
