@@ -12,8 +12,8 @@ import bunkerctl
 ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors uuids",
-    "store keys crypto config directory files identities times jsontext merkle notes manifests"
-    " ballast",
+    "store keys crypto config directory files identities phones times jsontext merkle notes"
+    " manifests ballast",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
@@ -27,7 +27,7 @@ FOREIGN = {
     "rich": ["cli/output.py"],
     "typer": ["cli/parser.py"],
     "tomli_w": ["config.py"],
-    "phonenumbers": ["identities.py"],
+    "phonenumbers": ["phones.py"],
     "email_validator": ["identities.py"],
     "jsonpatch": ["patches.py"],
     "cryptography": ["crypto.py", "pages.py"],

@@ -276,9 +276,9 @@ def planted(home: Home, *, event: bool = False) -> str:
     db = home.database()
     index_key = db.one("SELECT value FROM meta WHERE name = 'index_key'")[0]
     tag = crypto.identity_tag(index_key, "login", "eve")
-    packed, _ = users.pack({"login": "eve"}, {"login": "eve"})
+    packed = users.pack({"login": "eve"}, {"login": "eve"})
     db.begin()
-    users.insert(db, NOBODY, (home.now, home.now), 1, packed, [tag])
+    users.insert(db, [users.Fresh(NOBODY, None, 1, {tag}, ["login"], packed)], home.now)
     db.commit()
     db.close()
     assert home.ok("user get login:eve --json").json["token"] == NOBODY

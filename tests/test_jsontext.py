@@ -166,9 +166,9 @@ def test_depth_is_checked_of_values_that_were_never_text() -> None:
     value: jsontext.Json = "x"
     for _ in range(100):
         value = [value, {}] if isinstance(value, dict) else {"a": value}
-    jsontext.check_depth(value, "the record")
+    jsontext.check(value, "the record")
     with pytest.raises(Invalid, match="the record is nested deeper than 100"):
-        jsontext.check_depth([value], "the record")
+        jsontext.check([value], "the record")
 
 
 NUMBERS = {

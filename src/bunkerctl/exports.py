@@ -26,9 +26,11 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
 
     `check` raises if there is no place for it.
     """
-    with vault.transaction() as tx, tx.attempt("export.user"):
-        user = users.find(vault, identity)
-        check()
-        tx.event("export.user", token=user.token)
+    with vault.transaction() as tx:
+        with tx.attempt("export.user"):
+            user = users.find(vault, identity)
+            check()
+            tx.event("export.user", token=user.token)
+        tx.write_events()
         events = audit.of_token(vault.db, user.token)
         return Person(vault_id=vault.header.vault_id, at=tx.now, user=user, events=events)

@@ -19,8 +19,8 @@ PHONE_MAX_CHARS = 64
 _INVISIBLE = frozenset((0x200B, 0xFEFF, *BIDI_CONTROLS))
 _PHONE_PUNCTUATION = frozenset(" .-()")
 _DIGITS = frozenset("0123456789")
-_ATOM = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-")
-_LABEL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+_LOCAL = frozenset(".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-")
+_DOMAIN = frozenset(".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
 
 def parse(text: str, region: str | None) -> Identity:
@@ -115,26 +115,20 @@ def is_plain_address(address: str) -> bool:
     means no more than: ask the library.
     """
     local, at, domain = address.partition("@")
+    if not at or len(address) > 200 or len(local) > 64:
+        return False
+    if not (_LOCAL.issuperset(local) and _DOMAIN.issuperset(domain)):
+        return False
     labels = domain.split(".")
-    return (
-        bool(at)
-        and len(address) <= 200
-        and len(local) <= 64
-        and all(atom and _ATOM.issuperset(atom) for atom in local.split("."))
-        and len(labels) >= 2
-        and all(_is_plain_label(label) for label in labels)
-        and labels[-1].isalpha()
-    )
+    if len(labels) < 2 or not labels[-1].isalpha():
+        return False
+    if "" in local.split("."):
+        return False
+    return all(0 < len(label) <= 63 and _is_plain_label(label) for label in labels)
 
 
 def _is_plain_label(label: str) -> bool:
-    return (
-        0 < len(label) <= 63
-        and _LABEL.issuperset(label)
-        and label[0] != "-"
-        and label[-1] != "-"
-        and label[2:4] != "--"
-    )
+    return "-" not in label or (label[0] != "-" != label[-1] and label[2:4] != "--")
 
 
 def _kind_of(text: str) -> str:
@@ -181,14 +175,6 @@ def _phone(value: str, region: str | None) -> str:
             "the phone has no country code, and no phone.region is configured",
             hint="write it like +14155550123, or `bunkerctl config set phone.region US`",
         )
-    import phonenumbers
+    from bunkerctl import phones
 
-    if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:
-        raise Invalid("phone.region is not a region that has phone numbers")
-    try:
-        number = phonenumbers.parse(value, region)
-    except phonenumbers.NumberParseException:
-        raise Invalid("the phone is not a valid number") from None
-    if number.extension or not phonenumbers.is_valid_number(number):
-        raise Invalid("the phone is not a valid number")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return phones.normalise(value, region)

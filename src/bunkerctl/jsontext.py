@@ -67,12 +67,22 @@ def loads(raw: bytes, what: str = "the JSON") -> Json:
         raise Invalid(f"{what} has a second document {_place(text, end)}")
     if "\\u" in text and _has_surrogate(value):
         raise Invalid(f"{what} has a lone surrogate")
-    check_depth(value, what)
+    _check_depth(value, text, what)
     return value
 
 
-def check_depth(value: Json, what: str) -> None:
-    """Raise Invalid if arrays and objects are nested deeper than 100."""
+def check(value: Json, what: str) -> None:
+    """Raise Invalid for what `loads` would refuse of this value: too long, nested too deep."""
+    text = dumps(value)
+    if len(text) > MAX_BYTES // 4 and len(text.encode()) > MAX_BYTES:
+        raise Invalid(f"{what} is over {MAX_BYTES // 1024 // 1024} MiB")
+    _check_depth(value, text, what)
+
+
+def _check_depth(value: Json, text: str, what: str) -> None:
+    """Raise Invalid if arrays and objects are nested deeper than 100; `text` is the value's."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
     level, depth = [value], 0
     while level:
         containers = [item for item in level if isinstance(item, dict | list)]

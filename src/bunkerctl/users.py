@@ -183,9 +183,7 @@ def check_record(
     """
     if not isinstance(record, dict):
         raise errors.Invalid("a record must be a JSON object")
-    jsontext.check_depth(record, "the record")
-    if len(jsontext.dumps(record).encode()) > jsontext.MAX_BYTES:
-        raise errors.Invalid(f"the record is over {jsontext.MAX_BYTES // 1024 // 1024} MiB")
+    jsontext.check(record, "the record")
     return identities.of_record(record, region, known)
 
 
@@ -200,13 +198,32 @@ def create(
 ) -> User:
     """Add a checked record under a token; `at` is when it was created and updated, else now."""
     _check_free(tx, found, None)
-    content, commitment = store.pack(found, record)
-    user_id = store.insert(
-        tx.db, token, at or (tx.now, tx.now), version, content, tx.vault.tags(found)
+    fresh = prepare(tx.vault, record, found, token=token, at=at, version=version)
+    return reread(tx, put_in(tx, [fresh]))
+
+
+def prepare(
+    vault: Vault,
+    record: dict[str, Any],
+    found: dict[str, str],
+    *,
+    token: str,
+    at: tuple[int, int] | None = None,
+    version: int = 1,
+) -> store.Fresh:
+    """Make all that can be made of a checked record without the lock, for `put_in`."""
+    return store.Fresh(
+        token, at, version, vault.tags(found), sorted(record), store.pack(found, record)
     )
-    state.add_living(tx.db)
-    tx.event("user.add", token=token, fields=sorted(record), commitment=commitment)
-    return reread(tx, user_id)
+
+
+def put_in(tx: Transaction, people: list[store.Fresh]) -> int:
+    """Add people whose tokens and identities are known to be free; return the id of the first."""
+    first = store.insert(tx.db, people, tx.now)
+    state.add_living(tx.db, len(people))
+    for one in people:
+        tx.event("user.add", token=one.token, fields=one.fields, commitment=one.commitment)
+    return first
 
 
 def change(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, jsontext, keys, merkle, times, uuids
+from bunkerctl import crypto, errors, files, jsontext, keys, times, uuids
 from bunkerctl.directory import (
     DATABASE,
     LEDGER,
@@ -75,7 +75,7 @@ class Vault:
         """
         self.db.begin()
         try:
-            tx = Transaction(self)
+            tx = Transaction(self, keep=keep)
             try:
                 yield tx
             except errors.BunkerError as error:
@@ -151,26 +151,42 @@ class Vault:
 class Transaction:
     """The write lock, one instant, and the audit trail; `now` is Unix seconds."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, *, keep: bool) -> None:
         self.vault = vault
         self.db = vault.db
         self.now = vault.now()
         schema.version(vault.db)  # another process may have migrated it since it was opened
         self._tree = audit.tree(vault.db)
-        self._first = self._tree.size
-        self._changes = vault.db.changes()
+        self._events: list[tuple[str, str | None]] = []
+        """The events so far, with their tokens: they are stored when the transaction ends.
+
+        One that is not kept has none to store, and may be very long.
+        """
+        self._keep = keep
+        self._changes, self._changed = vault.db.changes(), False
+        origin = vault.origin
+        self._common = _known(
+            v=1,
+            at=times.text(self.now),
+            actor=origin.actor,
+            os_user=origin.os_user,
+            uid=origin.uid,
+            host=origin.host,
+            reason=origin.reason,
+            ref=origin.ref,
+        )
 
     @contextmanager
     def attempt(self, action: str, token: str | None = None) -> Iterator[None]:
         """Run one act; if it is refused, undo it and record the refusal in its place."""
-        before = merkle.Tree(self._tree.size, self._tree.frontier())
+        before = len(self._events)
         self.db.run("SAVEPOINT attempt")
         try:
             yield
         except errors.BunkerError as error:
             self.db.run("ROLLBACK TO attempt")
             self.db.run("RELEASE attempt")
-            self._tree = before
+            del self._events[before:]
             if error.outcome is not None:
                 self.event(action, outcome=error.outcome, token=error.token or token)
                 error.recorded = True
@@ -193,44 +209,33 @@ class Transaction:
         `fields` are the names of what changed, `commitment` is that of the new record. `more`
         is what an action has besides, never of a person: the id of a key, times.
         """
-        origin = self.vault.origin
-        seq = self._tree.size + 1
-        said = {
-            "v": 1,
-            "seq": seq,
-            "at": times.text(self.now),
-            "action": action,
-            "outcome": outcome,
-            "actor": origin.actor,
-            "os_user": origin.os_user,
-            "uid": origin.uid,
-            "host": origin.host,
-            "token": token,
-            "fields": fields,
-            "reason": origin.reason,
-            "ref": origin.ref,
-            "commitment": commitment,
-            "counts": counts,
-            **more,
-        }
-        leaf = jsontext.dumps(
-            {name: value for name, value in said.items() if value is not None}, sort_keys=True
-        )
-        digest = merkle.leaf_hash(leaf.encode())
-        audit.append(self.db, seq, leaf, digest, self.now, token)
-        self._tree.append(digest)
+        seq = self._tree.size + len(self._events) + 1
+        said = {"seq": seq, "action": action, "outcome": outcome, "token": token, "fields": fields}
+        said |= {"commitment": commitment, "counts": counts, **more, **self._common}
+        leaf = jsontext.dumps(_known(**said), sort_keys=True) if self._keep else ""
+        self._events.append((leaf, token))
         return seq
 
+    def write_events(self) -> None:
+        """Store the events so far, to be read in this transaction; not within an attempt."""
+        self._changed = self._changed or self.db.changes() != self._changes
+        if self._events:
+            audit.append(self.db, self._tree, self._events, self.now)
+            self._events.clear()
+        self._changes = self.db.changes()
+
     def finish(self) -> bool:
-        """Store the tree; return whether anything but the audit trail was changed.
+        """Store what events are left; return whether anything but the audit trail was changed.
 
         The vault calls this before it commits.
         """
-        events = self._tree.size - self._first
-        changed = self.db.changes() - self._changes > events
-        if events:
-            audit.put_tree(self.db, self._tree)
-        return changed
+        self.write_events()
+        return self._changed
+
+
+def _known(**said: Any) -> dict[str, Any]:
+    """Return what is not None."""
+    return {name: value for name, value in said.items() if value is not None}
 
 
 class Surroundings(Value):

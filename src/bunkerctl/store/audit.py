@@ -118,14 +118,17 @@ def hashes(db: Database, after: int, limit: int) -> list[bytes]:
     ]
 
 
-def put_tree(db: Database, tree: merkle.Tree) -> None:
+def append(
+    db: Database, tree: merkle.Tree, events: Iterable[tuple[str, str | None]], at: int
+) -> None:
+    """Add (event, token) after those of the tree, and move the tree on over them."""
+    rows: list[Leaf] = []
+    for event, token in events:
+        leaf = merkle.leaf_hash(event.encode())
+        tree.append(leaf)
+        rows.append((tree.size, event, leaf, at, None if token is None else uuids.to_bytes(token)))
+    db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", rows)
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
-
-
-def append(db: Database, seq: int, event: str, leaf: bytes, at: int, token: str | None) -> None:
-    """Add an event; `leaf` is its hash."""
-    raw = token and uuids.to_bytes(token)
-    db.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", seq, event, leaf, at, raw)
 
 
 def page(

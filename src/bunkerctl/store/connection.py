@@ -18,7 +18,7 @@ from bunkerctl.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 APPLICATION_ID = 0x62756E6B  # "bunk"
@@ -118,6 +118,13 @@ class Database:
         count: int = self._execute(sql, parameters).rowcount
         return count
 
+    def run_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Execute a statement once for each row, within a transaction that has the write lock."""
+        try:
+            self._connection.executemany(sql, rows)
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+
     def insert(self, sql: str, *parameters: Any) -> int:
         """Execute an INSERT; return the rowid."""
         rowid: int = self._execute(sql, parameters).lastrowid
@@ -183,7 +190,8 @@ class Database:
 
         `wait` is in seconds.
         """
-        for _ in _turns(wait):
+        turns = _turns(wait)
+        while True:
             try:
                 row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlcipher3.Error as error:
@@ -192,7 +200,8 @@ class Database:
             else:
                 if row[0] == 0:
                     return True
-        return False
+            if not next(turns, False):
+                return False
 
     def rekey(self, key: bytes) -> None:
         """Encrypt every page anew under a raw 256-bit key, in one transaction.
@@ -256,15 +265,15 @@ class Database:
 
     def _execute(self, sql: str, parameters: tuple[Any, ...]) -> Any:
         """Execute a statement, and again while another process has the lock, up to the wait."""
-        busy: sqlcipher3.Error | None = None
-        for _ in _turns(self._lock_wait):
+        turns = _turns(self._lock_wait)
+        while True:
             try:
                 return self._connection.execute(sql, parameters)
             except sqlcipher3.Error as error:
                 if _code(error) != _BUSY:
                     raise self._translated(error) from error
-                busy = error
-        raise _still_busy() from busy
+                if not next(turns, False):
+                    raise _still_busy() from error
 
     def _translated(self, error: sqlcipher3.Error) -> Exception:
         code = _code(error)
@@ -319,16 +328,15 @@ def _uri(path: str) -> str:
     )
 
 
-def _turns(wait: float) -> Iterator[None]:
-    """Yield at once, and again and again for `wait` seconds.
+def _turns(wait: float) -> Iterator[bool]:
+    """Yield true after each of the pauses that make up `wait` seconds.
 
     The waiting is done here because SQLite heeds no signal while it waits itself; it is
     counted because the clock may be moved.
     """
-    yield
     for turn in range(round(wait / LONG_TURN_SECONDS) + SHORT_TURNS if wait else 0):
         time.sleep(SHORT_TURN_SECONDS if turn < SHORT_TURNS else LONG_TURN_SECONDS)
-        yield
+        yield True
 
 
 def _still_busy() -> Busy:

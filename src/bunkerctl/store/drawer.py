@@ -14,6 +14,13 @@ def put(db: Database, content: bytes) -> int:
     return db.insert("INSERT INTO drawer (bytes) VALUES (?)", content)
 
 
+def put_many(db: Database, contents: list[bytes]) -> int:
+    """Append bytes several times; return where the first are, the others lie behind them."""
+    first = int(db.one("SELECT coalesce(max(id), 0) + 1 FROM drawer")[0])
+    db.run_many("INSERT INTO drawer VALUES (?, ?)", enumerate(contents, first))
+    return first
+
+
 def get(db: Database, place: int) -> bytes:
     content: bytes = db.one("SELECT bytes FROM drawer WHERE id = ?", place)[0]
     return content

@@ -73,20 +73,54 @@ def page(
     ]
 
 
-def insert(
-    db: Database, token: str, at: tuple[int, int], version: int, content: bytes, tags: Iterable[int]
-) -> int:
-    """Add a user; `at` is when it was created and updated; return its id."""
-    user_id = db.insert(
-        "INSERT INTO users (token, record, created_at, updated_at, version) VALUES (?, ?, ?, ?, ?)",
-        uuids.to_bytes(token),
-        drawer.put(db, content),
-        *at,
-        version,
+class Fresh:
+    """A person on the way in: what the row, the drawer and the event of it will say.
+
+    `at` is when it was created and updated, in Unix seconds; None means now.
+    """
+
+    __slots__ = ("at", "commitment", "content", "fields", "tags", "token", "version")
+
+    def __init__(
+        self,
+        token: str,
+        at: tuple[int, int] | None,
+        version: int,
+        tags: set[int],
+        fields: list[str],
+        packed: tuple[bytes, str],
+    ) -> None:
+        self.token, self.at, self.version = token, at, version
+        self.tags, self.fields = tags, fields
+        self.content, self.commitment = packed
+
+
+def insert(db: Database, people: list[Fresh], now: int) -> int:
+    """Add people, whose tokens and identities are free; return the id of the first.
+
+    Those behind it have the ids behind it.
+    """
+    first = int(db.one("SELECT coalesce(max(id), 0) + 1 FROM users")[0])
+    place = drawer.put_many(db, [one.content for one in people])
+    rows = [
+        (user_id, uuids.to_bytes(one.token), place, *(one.at or (now, now)), one.version)
+        for place, (user_id, one) in enumerate(enumerate(people, first), place)
+    ]
+    db.run_many("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", rows)
+    db.run_many(
+        "INSERT INTO identities VALUES (?, ?)",
+        sorted((tag, user_id) for user_id, one in enumerate(people, first) for tag in one.tags),
     )
-    for tag in set(tags):
-        db.run("INSERT INTO identities VALUES (?, ?)", tag, user_id)
-    return user_id
+    return first
+
+
+def taken(db: Database, tags: Iterable[int]) -> set[int]:
+    """Return which of the tags a living user has."""
+    rows = db.rows(
+        "SELECT tag FROM identities WHERE tag IN (SELECT value FROM json_each(?))",
+        jsontext.dumps(list(tags)),
+    )
+    return {row[0] for row in rows}
 
 
 def replace(
