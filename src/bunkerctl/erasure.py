@@ -15,35 +15,49 @@ if TYPE_CHECKING:
 
 
 def erase(tx: Transaction, user: User, *, action: str, reason: str) -> Tombstone:
-    """Destroy all that is personal of a user, within a transaction, and leave a tombstone.
+    """Destroy all that is personal of a user; see `erase_all`."""
+    return erase_all(tx, [user], action=action, reason=reason)[0]
+
+
+def erase_all(tx: Transaction, people: list[User], *, action: str, reason: str) -> list[Tombstone]:
+    """Destroy all that is personal of some users, within a transaction; each leaves a tombstone.
 
     `reason` is `request`, `link`, `sweep` or `restore`. The bytes are gone from the disk
     only after `scrub`: call it once the transaction is committed.
 
     Raises:
-        Held: a legal hold bars it.
+        Held: a legal hold bars it for one of them.
+        IntegrityFailure: the database lacks something of one of them.
     """
-    check_not_held(user, tx.now)
-    plan = user.expiration if user.waiting() else None
-    counts = registry.clear(tx.db, user.id, tx.vault.tags(user.identities))
-    tombstone = Tombstone(
-        token=user.token,
-        exptoken=user.expiration.exptoken if user.expiration else None,
-        created_at=user.created_at,
-        erased_at=tx.now,
-        reason=reason,
-        counts=counts,
-        event=tx.event(
+    if not people:
+        return []
+    for user in people:
+        check_not_held(user, tx.now)
+    counts = registry.clear(tx.db, {user.id: tx.vault.tags(user.identities) for user in people})
+    left = []
+    for user in people:
+        plan = user.expiration if user.waiting() else None
+        event = tx.event(
             action,
             token=user.token,
-            counts=counts,
+            counts=counts[user.id],
             requested_at=times.text(plan.started_at) if plan else None,
             due_at=times.text(plan.due_at) if plan else None,
-        ),
-    )
-    tombstones.put(tx.db, tombstone)
-    state.add_erased(tx.db, tombstone.event)
-    return tombstone
+        )
+        left.append(
+            Tombstone(
+                token=user.token,
+                exptoken=user.expiration.exptoken if user.expiration else None,
+                created_at=user.created_at,
+                erased_at=tx.now,
+                reason=reason,
+                counts=counts[user.id],
+                event=event,
+            )
+        )
+    tombstones.put(tx.db, left)
+    state.add_erased(tx.db, left[-1].event, len(left), living=len(left))
+    return left
 
 
 def check_not_held(user: User, now: int) -> None:

@@ -86,6 +86,9 @@ class Nodes:
 
     def append(self, tree: Tree, leaf: bytes) -> None:
         """Append a leaf to a tree, and keep what becomes whole by it and is wanted."""
+        if not self._wanted:
+            tree.append(leaf)
+            return
         before, count = tree.heads(), 1
         tree.append(leaf)
         head = leaf

@@ -284,7 +284,7 @@ def _one(tx: Transaction, erased: Tombstone) -> bool:
     user = users.by_token(tx.db, erased.token)
     if user is None:  # added after the backup, and erased: nobody may import that token again
         event = tx.event(ACTION, token=erased.token, counts=erased.counts)
-        tombstones.put(tx.db, erased.with_(event=event, reason="restore"))
+        tombstones.put(tx.db, [erased.with_(event=event, reason="restore")])
         state.add_erased(tx.db, event, living=0)
         return False
     plan = user.expiration

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.vault import Transaction, Vault
 
-BATCH = 200
+BATCH = 500
 SMALL_BATCH = 5
 LEAST_LIMIT = 25
 LIMIT_PERCENT = 10
@@ -147,7 +147,7 @@ def _erase_due(vault: Vault, now: int, limit: int, erased: list[str]) -> int:
         size = min(_batch(vault), limit - len(erased) - failed)
         with vault.transaction() as tx:
             page = expirations.due(tx.db, now, after=after, limit=size)
-            done = [token for _, key in page if (token := _erase_one(tx, key))]
+            done = _erase_some(tx, [key for _, key in page])
         erased += done
         failed += len(page) - len(done)
         if len(page) < size:
@@ -164,6 +164,19 @@ def _batch(vault: Vault) -> int:
         return BATCH
     vault.db.truncate_wal(0.0)
     return SMALL_BATCH
+
+
+def _erase_some(tx: Transaction, user_ids: list[int]) -> list[str]:
+    """Erase some users, all together; one by one if there is something amiss with one of them."""
+    try:
+        with tx.attempt("exp.erase"):
+            people = users.by_ids(tx.db, user_ids)
+            if people and len(people) == len(user_ids) and not any(p.held(tx.now) for p in people):
+                left = erasure.erase_all(tx, people, action="exp.erase", reason="sweep")
+                return [tombstone.token for tombstone in left]
+    except errors.IntegrityFailure:
+        pass  # whose record is damaged is found below
+    return [token for user_id in user_ids if (token := _erase_one(tx, user_id))]
 
 
 def _erase_one(tx: Transaction, user_id: int) -> str | None:

@@ -105,7 +105,7 @@ def before(now: int, duration: Duration) -> int:
 
 def text(instant: int) -> str:
     """Write Unix seconds as RFC 3339, in UTC with `Z`."""
-    return (EPOCH + timedelta(seconds=instant)).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return (EPOCH + timedelta(seconds=instant)).isoformat()[:19] + "Z"
 
 
 def _horizon(now: int) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Transaction
 
     Act = Callable[[Transaction, Identity], Answer]
+    Acts = Callable[[Transaction, list[Identity]], list[Answer | errors.BunkerError]]
 
 MAX_ID_BYTES = 64 * 1024
 MOST_AT_ONCE = 500
@@ -31,15 +32,15 @@ def people(
     call: Call,
     argument: str,
     action: str,
-    act: Act,
+    acts: Acts,
     columns: tuple[str, ...],
     *,
     erasing: bool = False,
 ) -> None:
     """Act on one identity, or on each line of standard input for `-`; show what comes.
 
-    A batch is an audit event of its own, after those of its people. `erasing` says that the act
-    erases.
+    `acts` takes a group, and `erasing` says that it erases. A batch is an audit event of its own,
+    after those of its people.
 
     Raises:
         Residue: erased, but not finished.
@@ -48,7 +49,9 @@ def people(
     if argument != "-":
         identity = call.identity(argument)
         with call.vault(erasing=erasing).transaction() as tx:
-            answer = act(tx, identity)
+            answer = acts(tx, [identity])[0]
+            if isinstance(answer, errors.BunkerError):
+                raise answer
         if erasing:
             show_erased(call, answer)
         else:
@@ -56,7 +59,7 @@ def people(
         return
     vault = call.vault(erasing=erasing)
     tally = _Tally()
-    call.show_list(_each(call, act, tally, erasing=erasing), columns)
+    call.show_list(_each(call, acts, tally, erasing=erasing), columns)
     with vault.transaction() as tx:
         tx.event(action, counts={"read": tally.read, "failed": tally.failed})
     failed = f"{tally.failed} of {tally.read} lines failed"
@@ -66,6 +69,21 @@ def people(
         raise tally.residue
     if tally.failed:
         raise errors.Partial(failed)
+
+
+def one_by_one(act: Act) -> Acts:
+    """Return what does an act on each of a group; one that fails does not stop the others."""
+
+    def acts(tx: Transaction, whose: list[Identity]) -> list[Answer | errors.BunkerError]:
+        done: list[Answer | errors.BunkerError] = []
+        for identity in whose:
+            try:
+                done.append(act(tx, identity))
+            except FAILS_ALONE as error:
+                done.append(error)
+        return done
+
+    return acts
 
 
 def show_erased(call: Call, answer: Answer) -> None:
@@ -84,34 +102,34 @@ class _Tally:
         self.residue: errors.Residue | None = None
 
 
-def _each(call: Call, act: Act, tally: _Tally, *, erasing: bool) -> Iterator[Answer | Failure]:
+def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[Answer | Failure]:
     vault, region = call.vault(), call.region()
     for group in files.lines_at_hand(call.stdin(), MAX_ID_BYTES, MOST_AT_ONCE):
+        said = [(number, _read(raw, region)) for number, raw in group if raw is None or raw.strip()]
         with vault.transaction() as tx:
-            answers = [
-                _one(tx, number, raw, act, region)
-                for number, raw in group
-                if raw is None or raw.strip()
-            ]
+            done = iter(acts(tx, [one for _, one in said if not isinstance(one, errors.Invalid)]))
         if erasing:
             from bunkerctl import erasure
 
             tally.residue = erasure.finish(vault)
-        tally.read += len(answers)
-        tally.failed += sum(isinstance(answer, Failure) for answer in answers)
-        yield from answers
+        tally.read += len(said)
+        for number, one in said:
+            answer = one if isinstance(one, errors.Invalid) else next(done)
+            if isinstance(answer, errors.BunkerError):
+                tally.failed += 1
+                yield Failure(line=number, error=answer)
+            else:
+                yield answer
         call.output.flush()
 
 
-def _one(
-    tx: Transaction, number: int, raw: bytes | None, act: Act, region: str | None
-) -> Answer | Failure:
+def _read(raw: bytes | None, region: str | None) -> Identity | errors.Invalid:
     try:
         if raw is None:
             raise errors.Invalid("the line is too long")
-        return act(tx, identities.parse(_decoded(raw), region))
-    except FAILS_ALONE as error:
-        return Failure(line=number, error=error)
+        return identities.parse(_decoded(raw), region)
+    except errors.Invalid as error:
+        return error
 
 
 def _decoded(raw: bytes) -> str:

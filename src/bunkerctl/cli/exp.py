@@ -48,7 +48,9 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
     def answer(tx: Transaction, found: Identity) -> Answer:
         return _changed(call, *expirations.start(tx, found, due_at, restart=restart))
 
-    batch.people(call, identity, "exp.start", answer, (*answers.EXPIRATION, "changed"))
+    batch.people(
+        call, identity, "exp.start", batch.one_by_one(answer), (*answers.EXPIRATION, "changed")
+    )
 
 
 @command("exp status", IDS)
@@ -65,7 +67,7 @@ def status(call: Call, identity: str) -> None:
     def answer(tx: Transaction, found: Identity) -> Answer:
         return _answer(call, expirations.status(tx, found))
 
-    batch.people(call, identity, "exp.status", answer, answers.EXPIRATION)
+    batch.people(call, identity, "exp.status", batch.one_by_one(answer), answers.EXPIRATION)
 
 
 @command("exp cancel", IDS)
@@ -81,7 +83,9 @@ def cancel(call: Call, identity: str) -> None:
     def answer(tx: Transaction, found: Identity) -> Answer:
         return _changed(call, *expirations.cancel(tx, found))
 
-    batch.people(call, identity, "exp.cancel", answer, (*answers.EXPIRATION, "changed"))
+    batch.people(
+        call, identity, "exp.cancel", batch.one_by_one(answer), (*answers.EXPIRATION, "changed")
+    )
 
 
 @command("exp retain", EXPTOKEN)

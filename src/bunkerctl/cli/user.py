@@ -73,7 +73,7 @@ def get(call: Call, field: str | None, identity: str) -> None:
         columns = answers.USER if field is None else ("token", "field", "value")
         from bunkerctl.cli import batch
 
-        batch.people(call, identity, "user.get", answer, columns)
+        batch.people(call, identity, "user.get", batch.one_by_one(answer), columns)
         return
     whose = call.identity(identity)
     with call.vault().transaction() as tx:
@@ -188,10 +188,13 @@ def forget(call: Call, identity: str) -> None:
         # Who has the identity may have changed meanwhile: erase who was confirmed.
         identity = f"token:{found.token}"
 
-    def answer(tx: Transaction, whose: Identity) -> Answer:
-        return answers.erased(*users.forget(tx, whose))
+    def acts(tx: Transaction, whose: list[Identity]) -> list[Answer | errors.BunkerError]:
+        return [
+            one if isinstance(one, errors.BunkerError) else answers.erased(*one)
+            for one in users.forget(tx, whose)
+        ]
 
-    batch.people(call, identity, "user.forget", answer, answers.ERASED, erasing=True)
+    batch.people(call, identity, "user.forget", acts, answers.ERASED, erasing=True)
 
 
 def confirm(call: Call, found: User | Tombstone, action: str) -> None:

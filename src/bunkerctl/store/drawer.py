@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bunkerctl import jsontext
 from bunkerctl.errors import IntegrityFailure
 
 TYPE_CHECKING = False
@@ -26,11 +27,18 @@ def get(db: Database, place: int) -> bytes:
     return content
 
 
-def zero(db: Database, place: int) -> None:
+def zero(db: Database, places: list[int]) -> None:
     """Overwrite with as many zero bytes: SQLite rewrites the cell and its overflow pages in place.
 
     Raises:
-        IntegrityFailure: there is nothing at that place.
+        IntegrityFailure: there is nothing at one of the places.
     """
-    if db.run("UPDATE drawer SET bytes = zeroblob(length(bytes)) WHERE id = ?", place) != 1:
+    if not places:
+        return
+    sql = "UPDATE drawer SET bytes = zeroblob(length(bytes)) WHERE id"
+    if len(places) == 1:
+        found = db.run(f"{sql} = ?", places[0])
+    else:
+        found = db.run(f"{sql} IN (SELECT value FROM json_each(?))", jsontext.dumps(places))
+    if found != len(places):
         raise IntegrityFailure("the database lacks the bytes of a record")

@@ -25,7 +25,7 @@ def put(db: Database, user_id: int, hold: Hold) -> None:
 
 def remove(db: Database, user_id: int) -> None:
     for (place,) in db.rows("SELECT words FROM holds WHERE user = ?", user_id):
-        drawer.zero(db, place)
+        drawer.zero(db, [place])
     db.run("DELETE FROM holds WHERE user = ?", user_id)
 
 

@@ -6,10 +6,13 @@ exported fails.
 
 from __future__ import annotations
 
+from bunkerctl import jsontext
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bunkerctl.store.connection import Database
 
 
@@ -90,23 +93,27 @@ IMPERSONAL = {
 }
 
 
-def clear(db: Database, user_id: int, tags: set[int]) -> dict[str, int]:
-    """Zero in place all that is personal of a user and delete the rows; return counts by class.
+def clear(db: Database, people: Mapping[int, set[int]]) -> dict[int, dict[str, int]]:
+    """Zero in place all that is personal of some users and delete the rows.
 
-    `tags` are those of the user's identities. The caller holds the transaction.
+    `people` are the users' ids with the tags of their identities. Returns counts by class for
+    each. The caller holds the transaction.
     """
     from bunkerctl.store import drawer
 
-    counts: dict[str, int] = {}
+    ids = jsontext.dumps(list(people))
+    tags = jsontext.dumps(sorted({tag for own in people.values() for tag in own}))
+    counts: dict[int, dict[str, int]] = {user_id: {} for user_id in people}
     for holding in HOLDINGS:
-        where, parameters = f"{holding.owner} = ?", [user_id]
+        where, parameters = f"{holding.owner} IN (SELECT value FROM json_each(?))", [ids]
         if holding.table == "identities":  # keyed by tag: without the tags it would be a scan
-            where += f" AND tag IN ({', '.join('?' * len(tags))})"
-            parameters += sorted(tags)
-        for column in holding.drawers:
-            for (place,) in db.rows(
-                f"SELECT {column} FROM {holding.table} WHERE {where}", *parameters
-            ):
-                drawer.zero(db, place)
-        counts[holding.counted] = db.run(f"DELETE FROM {holding.table} WHERE {where}", *parameters)
+            where, parameters = f"tag IN (SELECT value FROM json_each(?)) AND +{where}", [tags, ids]
+        columns = ", ".join((holding.owner, *holding.drawers))
+        rows = db.rows(f"SELECT {columns} FROM {holding.table} WHERE {where}", *parameters)
+        drawer.zero(db, [place for row in rows for place in row[1:]])
+        db.run(f"DELETE FROM {holding.table} WHERE {where}", *parameters)
+        for found in counts.values():
+            found[holding.counted] = 0
+        for row in rows:
+            counts[row[0]][holding.counted] += 1
     return counts

@@ -51,10 +51,13 @@ def add_living(db: Database, count: int = 1) -> None:
     db.run("UPDATE totals SET living = living + ?", count)
 
 
-def add_erased(db: Database, event: int, living: int = 1) -> None:
-    """Count an erasure; `living` is 0 if the person was not in this vault any more."""
+def add_erased(db: Database, event: int, count: int = 1, *, living: int) -> None:
+    """Count erasures, `event` is that of the last; `living` of them were in this vault till now."""
     db.run(
-        "UPDATE totals SET living = living - ?, erased = erased + 1, unscrubbed = ?", living, event
+        "UPDATE totals SET living = living - ?, erased = erased + ?, unscrubbed = ?",
+        living,
+        count,
+        event,
     )
 
 

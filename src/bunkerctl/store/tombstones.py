@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 _SELECT = "SELECT token, exptoken, created_at, erased_at, reason, counts, event FROM tombstones"
 
 
-def put(db: Database, tombstone: Tombstone) -> None:
-    db.run(
+def put(db: Database, some: list[Tombstone]) -> None:
+    db.run_many(
         "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)",
-        uuids.to_bytes(tombstone.token),
-        tombstone.exptoken and uuids.to_bytes(tombstone.exptoken),
-        tombstone.created_at,
-        tombstone.erased_at,
-        tombstone.reason,
-        jsontext.dumps(tombstone.counts),
-        tombstone.event,
+        [
+            (
+                uuids.to_bytes(one.token),
+                one.exptoken and uuids.to_bytes(one.exptoken),
+                one.created_at,
+                one.erased_at,
+                one.reason,
+                jsontext.dumps(one.counts),
+                one.event,
+            )
+            for one in some
+        ],
     )
 
 

@@ -38,6 +38,15 @@ def by_id(db: Database, user_id: int) -> User | None:
     return _first(db, "WHERE u.id = ?", user_id)
 
 
+def by_ids(db: Database, user_ids: list[int]) -> list[User]:
+    """Return those of the users that there are, in the order asked for."""
+    rows = db.rows(
+        f"{_SELECT} WHERE u.id IN (SELECT value FROM json_each(?))", jsontext.dumps(user_ids)
+    )
+    found = {row[0]: _user(row) for row in rows}
+    return [found[user_id] for user_id in user_ids if user_id in found]
+
+
 def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
     """Return the user with that identity: a tag may be shared, so the identity is compared."""
     for row in db.rows(f"{_SELECT} WHERE u.id IN (SELECT user FROM identities WHERE tag = ?)", tag):
@@ -137,7 +146,7 @@ def replace(
         now,
         user.id,
     )
-    drawer.zero(db, place)
+    drawer.zero(db, [place])
     for tag in old - new:
         db.run("DELETE FROM identities WHERE tag = ? AND user = ?", tag, user.id)
     for tag in new - old:
