@@ -60,7 +60,7 @@ complete -c bunkerctl -n '__bunkerctl_exactly erasure' -a show -d 'Show the rece
 complete -c bunkerctl -n '__bunkerctl_exactly erasure' -a list -d 'List who was erased, oldest first: tokens, times and reasons.'
 complete -c bunkerctl -n '__bunkerctl_exactly erasure' -a verify -d 'Check the receipt of an erasure: with the vault\'s public key alone, without the vault.'
 complete -c bunkerctl -n '__bunkerctl_exactly backup' -a create -d 'Write the whole vault into one encrypted file, and verify it.'
-complete -c bunkerctl -n '__bunkerctl_exactly backup' -a list -d 'List the backups that the vault has made and that were not removed.'
+complete -c bunkerctl -n '__bunkerctl_exactly backup' -a list -d 'List the backups that the vault has made, and not removed or replaced.'
 complete -c bunkerctl -n '__bunkerctl_exactly backup' -a verify -d 'Check a backup whole: its bytes, every page, its audit trail and the signed checkpoint.'
 complete -c bunkerctl -n '__bunkerctl_exactly backup' -a restore -d 'Make a vault at a new place from a backup, and erase again whom it had lost since.'
 complete -c bunkerctl -n '__bunkerctl_exactly backup' -a prune -d 'Remove the files of backups whose time is over, as `backup create --keep` said.'

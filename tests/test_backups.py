@@ -19,6 +19,7 @@ import pytest
 
 from bunkerctl import backups, crypto, keys, manifests
 from bunkerctl.errors import BunkerError
+from bunkerctl.store.connection import Database
 from conftest import DAY, Home, Result
 from refusals import check_refusal
 from residue import found
@@ -678,7 +679,98 @@ def test_prune_removes_no_other_file_that_is_in_its_place(home: Home) -> None:
     assert verify(home, later).code == 0
 
 
+@pytest.fixture
+def moving(home: Home) -> Path:
+    """A backup whose time is over; the vault was killed when it was taking it away."""
+    path = backup(home, "--keep", "1d")
+    home.now += 2 * DAY
+    db = home.database()
+    db.run("UPDATE backups SET moving = 1")
+    db.close()
+    return path
+
+
+def test_prune_notes_what_it_was_killed_in_taking_away(home: Home, moving: Path) -> None:
+    moving.rename(home.directory / "taken")
+    assert home.ok("backup list --json").json == []
+    assert home.ok("backup prune --json").json["missing"] == []
+    (home.directory / "taken").rename(moving)
+    assert home.ok("backup list --json").json == []  # it was noted for good
+
+
+def test_prune_takes_away_what_it_was_killed_before(home: Home, moving: Path) -> None:
+    assert [one["path"] for one in home.ok("backup list --json").json] == [str(moving)]
+    assert home.ok("backup prune --json").json["removed"] == [str(moving)]
+    assert not moving.exists()
+
+
+def test_a_backup_that_prune_could_not_remove_and_that_was_moved_then_stays_known(
+    home: Home, moving: Path
+) -> None:
+    home.ok(f"backup create {home.directory}/another")  # it sees that the first is there
+    moving.rename(home.directory / "moved")
+    assert home.ok("backup prune --json").json["missing"] == [str(moving)]
+
+
+def test_a_backup_that_is_not_yet_in_its_place_is_known_by_then(home: Home, moving: Path) -> None:
+    unfinished = moving.with_name(f".{moving.name}.0123456789ab.tmp")
+    moving.rename(unfinished)
+    assert [one["path"] for one in home.ok("backup list --json").json] == [str(moving)]
+    home.ok("backup prune --json")
+    assert not unfinished.exists()
+    assert home.ok("backup list --json").json == []
+
+
+def test_a_backup_that_was_replaced_is_gone(home: Home) -> None:
+    token = home.add(login="ann")
+    path = backup(home, "--keep", "1d")
+    (home.directory / "link").symlink_to(home.directory)
+    second = home.ok(f"backup create {home.directory}/link/{path.name} --force --json").json
+    assert [one["id"] for one in home.ok("backup list --json").json] == [second["id"]]
+    home.ok(f"user forget {token} --yes")
+    receipt = home.ok(f"erasure show {token} --json").json
+    assert [one["id"] for one in receipt["backups"]] == [second["id"]]
+    home.now += 2 * DAY
+    assert home.ok("backup prune --json").json["missing"] == []
+
+
 # Restore.
+
+
+def older(home: Home, path: Path) -> None:
+    """Make of a backup what the program with version 2 of the database has made."""
+    manifest, own = keys_of(home, path)
+    raw = manifest.keys_of(own)[0]
+    os.truncate(path, manifest.size)
+    db = Database(str(path), raw, 0.0, frozen=False)
+    db.run("ALTER TABLE backups DROP COLUMN moving")
+    db.run("DELETE FROM migrations WHERE version > 2")
+    db.run("PRAGMA user_version = 2")
+    db.close()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    size = path.stat().st_size
+    manifests.append(str(path), manifest.with_(size=size, sha256=digest), own)
+
+
+def test_a_backup_of_an_older_vault_is_restored(home: Home) -> None:
+    token = home.add(login="ann")
+    path = backup(home)
+    older(home, path)
+    home.ok(f"user forget {token} --yes")
+    assert verify(home, path).json["ok"] is True
+    place = restored(home, path)
+    assert place.ok("user list").out == ""
+    assert [one["path"] for one in place.ok("backup list --json").json] == [str(path)]
+    check_whole(place)
+
+
+def test_a_restored_vault_knows_the_backup_that_it_was_made_of(home: Home) -> None:
+    path = backup(home)
+    moved = path.rename(home.directory / "moved")
+    place = restored(home, moved)
+    assert [one["path"] for one in place.ok("backup list --json").json] == [str(path)]
+    place.ok("backup prune")
+    assert [one["path"] for one in place.ok("backup list --json").json] == [str(path)]
 
 
 def test_a_restored_vault_is_the_vault_as_it_was(home: Home) -> None:
@@ -1007,8 +1099,9 @@ def test_a_restore_that_is_killed_leaves_no_vault_and_the_next_one_makes_it(bare
             process.communicate(timeout=60)
         if process.returncode:
             killed += 1
-            if place.exists():  # killed when it was done
-                check_whole(at(home, place))
+            for one in map(Path, place.parent.iterdir()):
+                if at(home, one).run("status").code != 10:  # killed when it was done
+                    check_gone(at(home, one), token)
         shutil.rmtree(place.parent)
         place.parent.mkdir()
     assert killed

@@ -669,6 +669,19 @@ def test_who_is_swept_is_told_of_though_the_receipts_cannot_be_written(home: Hom
     assert erased <= told <= set(tokens)
 
 
+def test_the_next_sweep_writes_the_receipts_that_could_not_be_written(home: Home) -> None:
+    tokens = waiting(home, 2)
+    folder = home.directory / "receipts"
+    folder.write_text("in the way")
+    assert home.run(f"exp sweep --receipts {folder}").code == 9
+    assert home.run(f"exp sweep --receipts {folder}").code == 9
+    folder.unlink()
+    done = home.ok(f"exp sweep --receipts {folder} --json").json
+    assert (done["erased"], done["finished_earlier"]) == (0, 2)
+    assert sorted(os.listdir(folder)) == sorted(f"{token}.json" for token in tokens)
+    assert home.ok(f"exp sweep --receipts {folder} --json").json["tokens"] == []
+
+
 def test_the_next_sweep_writes_the_receipts_that_a_killed_one_did_not(bare: Home) -> None:
     home = made_now(bare)
     tokens = due_people(home, 300)

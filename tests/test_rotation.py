@@ -29,6 +29,7 @@ import pytest
 
 from bunkerctl import crypto, errors, files, keys, pages
 from bunkerctl.directory import Header, read_header
+from bunkerctl.store import schema
 from bunkerctl.store.connection import Database
 from conftest import Home, Result
 from desktop import Desktop, log_in, needs_desktop
@@ -86,10 +87,23 @@ def header(home: Home) -> Header:
     return read_header(str(home.vault))
 
 
-def contents(home: Home) -> dict[str, bytes]:
-    """Return every file of a home, but for the database: the attempt is an event in it."""
+def contents(home: Home) -> dict[str, object]:
+    """Return every file of a home; of a database that the key opens, the rows but for the audit's.
+
+    The attempt is an event there, so that other pages are written.
+    """
     paths = (path for path in home.directory.rglob("*") if path.is_file())
-    return {str(path): path.read_bytes() for path in paths if "vault.db" not in path.name}
+    found: dict[str, object] = {
+        str(path): path.read_bytes() for path in paths if "vault.db" not in path.name
+    }
+    try:
+        db = home.database()
+    except errors.IntegrityFailure:
+        return {**found, "vault.db": (home.vault / "vault.db").read_bytes()}
+    for table in schema.columns(db).keys() - {"audit", "tree"}:
+        found[table] = db.rows(f"SELECT * FROM {table}")
+    db.close()
+    return found
 
 
 def waiting(home: Home) -> list[str]:

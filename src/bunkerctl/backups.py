@@ -17,7 +17,7 @@ from bunkerctl.vault import Vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bunkerctl.vault import Opened, Surroundings
 
@@ -52,9 +52,12 @@ def create(
     files.check_writable(path, force=force)
     backup_id = uuids.new()
     with vault.exclusive():
+        replaced = _id_at(path)
         with vault.transaction() as tx:
+            if replaced is not None:
+                store.set_moving(tx.db, replaced)
             known = store.Backup(
-                id=backup_id, path=path, created_at=tx.now, until=until, gone_at=None
+                id=backup_id, path=path, created_at=tx.now, until=until, gone_at=None, moving=True
             )
             store.put(tx.db, known)
             tx.event(CREATE, backup=backup_id)
@@ -62,16 +65,29 @@ def create(
             return _write(opened, known, surroundings, force=force)
         except BaseException:
             with vault.transaction() as tx:
-                if not _is_it(known):  # else it is there, though it may not be durable
-                    store.set_gone(tx.db, backup_id, tx.now)
                 tx.event(CREATE, outcome="failed", backup=backup_id)
             raise
+        finally:
+            _settle(vault)
 
 
 def listing(vault: Vault) -> list[store.Backup]:
-    """Return the backups that the vault has made and that were not removed."""
+    """Return the backups that the vault has made and that it has not removed."""
     with vault.reading():
-        return [one for one in store.known(vault.db) if one.gone_at is None]
+        return there(store.known(vault.db))
+
+
+def there(known: Iterable[store.Backup]) -> list[store.Backup]:
+    """Return those of some backups that may still hold whom they held.
+
+    Of one that the vault was moving when it was killed, or that is being made, the disk knows.
+    """
+    return [
+        one
+        for one in known
+        if one.gone_at is None
+        and (not one.moving or _is_it(one) or bool(files.unfinished(one.path)))
+    ]
 
 
 def verify(path: str, master: bytes, surroundings: Surroundings) -> Manifest:
@@ -128,7 +144,8 @@ def check(vault: Vault, manifest: Manifest) -> None:
 def prune(vault: Vault, now: int) -> Pruned:
     """Remove the files of backups whose time is over; one event a file.
 
-    One that is no longer in its place is told, and stays known.
+    One that is no longer in its place is told, and stays known: only what the vault itself had
+    begun to take away is gone.
 
     Raises:
         InputOutput: a file cannot be removed; those before it are.
@@ -137,10 +154,7 @@ def prune(vault: Vault, now: int) -> Pruned:
     removed: list[store.Backup] = []
     missing: list[store.Backup] = []
     with vault.exclusive():
-        with vault.reading():
-            known = store.known(vault.db)
-        for one in known:
-            files.clear_leftovers(one.path)
+        _settle(vault)
         for one in listing(vault):
             if one.until is None or one.until > now:
                 continue
@@ -153,18 +167,45 @@ def prune(vault: Vault, now: int) -> Pruned:
 
 
 def _remove(vault: Vault, known: store.Backup) -> None:
+    with vault.transaction() as tx:
+        tx.event(PRUNE, backup=known.id)
+        store.set_moving(tx.db, known.id)
     try:
+        files.remove(known.path)
+    except errors.InputOutput:
         with vault.transaction() as tx:
-            tx.event(PRUNE, backup=known.id)
-            store.set_gone(tx.db, known.id, tx.now)
-            files.remove(known.path)
-    except errors.InputOutput as error:
-        if os.path.lexists(known.path):
-            raise
-        raise errors.InputOutput(
-            f"{known.path} is removed, and that could not be noted",
-            hint="make room, and prune again",
-        ) from error
+            tx.event(PRUNE, outcome="failed", backup=known.id)
+        raise
+    finally:
+        _settle(vault)
+
+
+def _settle(vault: Vault) -> None:
+    """Note where the files are that the vault has moved; the caller is alone in moving them.
+
+    What cannot be noted, or is not durable, is looked for by the next command that moves one.
+    """
+    try:
+        with vault.reading():
+            moving = [one for one in store.known(vault.db) if one.moving]
+        settled = [one for one in moving if _is_settled(one.path)]
+        if not settled:
+            return
+        with vault.transaction() as tx:
+            for one in settled:
+                store.settle(tx.db, one.id, None if _is_it(one) else tx.now)
+    except (errors.InputOutput, errors.OutcomeUnknown, errors.Busy):
+        return
+
+
+def _is_settled(path: str) -> bool:
+    """Tell whether what is at a path, or is not, stays so after a power cut."""
+    files.clear_leftovers(path)
+    try:
+        files.sync_directory(os.path.dirname(path))
+    except OSError:
+        return False
+    return not files.unfinished(path)
 
 
 def header_of(manifest: Manifest) -> Header:
@@ -277,7 +318,12 @@ def _chunks(path: str, size: int | None) -> Iterator[bytes]:
 
 def _is_it(known: store.Backup) -> bool:
     """Tell whether the file of a backup is still where it was made, and still that one."""
+    return _id_at(known.path) == known.id
+
+
+def _id_at(path: str) -> str | None:
+    """Return the id of the backup in a file; None if there is none."""
     try:
-        return manifests.read(known.path)[0].id == known.id
+        return manifests.read(path)[0].id
     except errors.BunkerError:
-        return False
+        return None

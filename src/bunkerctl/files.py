@@ -130,13 +130,18 @@ def temporary(path: str) -> Iterator[str]:
 
 def clear_leftovers(path: str) -> None:
     """Remove what killed processes have left that was to become `path`; nobody holds those."""
+    for leftover in unfinished(path):
+        _discard(leftover, unless_held=True)
+
+
+def unfinished(path: str) -> list[str]:
+    """Return the files that are to become `path`, or were: what a killed process has left."""
     directory, name = os.path.split(os.path.abspath(path))
     try:
-        found = [one for one in os.listdir(directory) if _is_beside(one, name)]
+        names = os.listdir(directory)
     except OSError:
-        return
-    for one in found:
-        _discard(os.path.join(directory, one), unless_held=True)
+        return []
+    return [os.path.join(directory, one) for one in names if _is_beside(one, name)]
 
 
 def _discard(path: str, *, unless_held: bool = False) -> None:
@@ -202,11 +207,14 @@ def remove(path: str) -> bool:
     """
     try:
         os.unlink(path)
-        sync_directory(os.path.dirname(os.path.abspath(path)))
     except FileNotFoundError:
         return False
     except OSError as error:
         raise explain(error, "remove", path) from error
+    try:
+        sync_directory(os.path.dirname(os.path.abspath(path)))
+    except OSError as error:
+        raise explain(error, "make durable the removal of", path) from error
     return True
 
 

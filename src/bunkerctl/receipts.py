@@ -50,6 +50,8 @@ def of(vault: Vault, tokens: Iterable[str]) -> Iterator[Receipt]:
     Raises:
         NotFound: one is not an erased person's token, or its event was pruned.
     """
+    from bunkerctl.backups import there  # only here: it imports much
+
     wanted = list(tokens)
     with vault.reading():
         found = [_tombstone(vault, token) for token in wanted]
@@ -57,7 +59,7 @@ def of(vault: Vault, tokens: Iterable[str]) -> Iterator[Receipt]:
         signed = checkpoints.sign(vault, tree)
         key = checkpoints.verifier_within(vault)
         unscrubbed = state.totals(vault.db).unscrubbed
-        known = backups.known(vault.db)
+        known = there(backups.known(vault.db))
     begin = merkle.Tree() if pruned is None else pruned.tree
     for tombstone in found:
         if tombstone.event <= begin.size:
@@ -181,10 +183,8 @@ def _said(tombstone: Tombstone, leaf: str, vault_id: str) -> Receipt:
 
 
 def _has(backup: backups.Backup, tombstone: Tombstone) -> bool:
-    """Tell whether a backup that is still there was made while the person lived."""
-    return backup.gone_at is None and (
-        tombstone.created_at <= backup.created_at <= tombstone.erased_at
-    )
+    """Tell whether a backup was made while the person lived."""
+    return tombstone.created_at <= backup.created_at <= tombstone.erased_at
 
 
 def _backup(backup: backups.Backup) -> Receipt:

@@ -25,7 +25,8 @@ from bunkerctl import (
 )
 from bunkerctl.directory import DATABASE, HEADER, LEDGER, LOCK, header_text, read_header
 from bunkerctl.model import Expiration, Tombstone, Value
-from bunkerctl.store import state, tombstones, users
+from bunkerctl.store import backups as backup_rows
+from bunkerctl.store import schema, state, tombstones, users
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Vault
 
@@ -129,6 +130,7 @@ def _fill(
     header, origin = backups.header_of(manifest), surroundings.origin
     vault = Vault(directory, header, db, origin, surroundings.lock_wait, surroundings.clock)
     try:
+        schema.migrate(db, vault.now())
         anchored = _check_anchor(vault, sources.anchor)
         lines = _ledger(vault, manifest, sources)
         erased = {said.token: said for said in map(_tombstone, lines)}
@@ -138,6 +140,7 @@ def _fill(
         count = _erase_again(vault, list(erased.values()))
         with vault.transaction() as tx:
             tx.event(ACTION, counts={"erased": count}, backup=manifest.id)
+            backup_rows.settle(tx.db, manifest.id, None)  # when it was copied, it was being made
         try:
             erasure.scrub(vault, surroundings.lock_wait)
         except errors.Residue as error:  # there is no vault yet that could finish it

@@ -111,8 +111,11 @@ def run(
 
 
 def told(vault: Vault, done: Sweep) -> None:
-    """Note that whoever called has told the tokens, or else the next sweep tells them once more."""
-    if done.dry_run or not done.tokens:
+    """Note that whoever called has told the tokens, or else the next sweep tells them once more.
+
+    So it does if their receipts could not be written: then that is tried again, too.
+    """
+    if done.dry_run or not done.tokens or done.unproven is not None:
         return
     try:
         with vault.transaction() as tx:
@@ -132,6 +135,7 @@ def _proven(
         if prove is not None:
             prove(tokens)
     except errors.InputOutput as error:
+        error.hint = "the people are erased; the next sweep with --receipts writes what is missing"
         return error
     return None
 

@@ -399,7 +399,7 @@ def wrong(scene: Scene, act: Act, told: Result) -> Iterator[str]:
     again = tried_again(scene, act)
     if again.code not in act.ends and not (done and again.code == act.again):
         yield f"cannot be done again: {again}"
-    elif not act.done(scene) and "old.bunker" not in again.out:  # a lost backup is told
+    elif not act.done(scene):
         yield "not done after another try"
     yield from lost(scene, act)
     if "cannot remove" not in told.err:
@@ -417,7 +417,7 @@ def untrue(told: Result, *, done: bool, undone: bool) -> Iterator[str]:
     """What a command has said is true of what it has done."""
     if told.code == KILLED:
         return
-    if not done and not undone and "could not be noted" not in told.err:
+    if not done and not undone:
         yield "it is half done"
     if told.code == 0 and not done:
         yield "exit 0, and not done"
@@ -454,7 +454,7 @@ def check_trail(home: Home) -> None:
 
 
 def lost(scene: Scene, act: Act) -> Iterator[str]:
-    """Everybody else is as before, and the erased stay erased."""
+    """Everybody else is as before, and the erased stay erased, in any vault that opens."""
     now, whom = people(scene.home), act.whom(scene)
     for token, person in scene.people.items():
         if token not in whom and now.get(token) != person:
@@ -468,6 +468,9 @@ def lost(scene: Scene, act: Act) -> Iterator[str]:
     ledger = (scene.home.vault / "erasures.jsonl").read_text().splitlines()
     if sorted(json.loads(line)["token"] for line in ledger) != sorted(erased):
         yield "the ledger is not that of the tombstones"
+    for path in scene.home.directory.glob(".restored.*.tmp/vault.json"):
+        if not {scene.hal, scene.ian} <= buried(scene.home, path.parent.name):
+            yield "a vault that opens has somebody who was erased"
 
 
 def left(scene: Scene) -> Iterator[str]:
@@ -497,7 +500,7 @@ def unreported(scene: Scene, told: Result, again: Result) -> Iterator[str]:
     named = [one for result in (told, again) for one in reported(result)]
     if not set(named) >= scene.due:
         yield "somebody was erased whom no sweep names"
-    if told.code != 9 and not all(is_receipt(scene, token) for token in scene.due):
+    if not all(is_receipt(scene, token) for token in scene.due):
         yield "an erasure has no receipt"
 
 

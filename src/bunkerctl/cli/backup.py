@@ -56,7 +56,7 @@ def create(call: Call, keep: str | None, force: bool, file: str) -> None:
 
 @command("backup list")
 def list_(call: Call) -> None:
-    """List the backups that the vault has made and that were not removed.
+    """List the backups that the vault has made, and not removed or replaced.
 
     Answer: a list of id, path, created_at, until, due (whether `backup prune` would remove it).
 
@@ -137,6 +137,9 @@ def restore(
 @command("backup prune")
 def prune(call: Call) -> None:
     """Remove the files of backups whose time is over, as `backup create --keep` said.
+
+    What a killed `backup create` has left goes, too. Files that somebody has moved are told each
+    time: the vault cannot know whether they are gone.
 
     Answer: removed, missing (paths: moved files must be removed by hand), changed.
 

@@ -171,8 +171,9 @@ def sweep(
     It has guards instead, and erases nobody (exit 5) if more are due than 25 and than 10 % of the
     living, unless --max-deletes allows them; or if the clock is over 5 minutes behind the last
     sweep, or over 45 days ahead of it with anybody due, unless --accept-clock. It can be killed
-    anywhere: what is done is reported by the next run, the rest stays due. Where the setting
-    audit.anchor says, it leaves a signed checkpoint of the audit trail.
+    anywhere, or unable to write receipts: what is done is reported by the next run, which writes
+    those receipts; the rest stays due. Where the setting audit.anchor says, it leaves a signed
+    checkpoint of the audit trail.
 
     Answer: dry_run, guard (null, limit or clock), due (not held), erased, held, failed,
     finished_earlier, tokens, started_at, finished_at. In plain form: one erased token a line.
@@ -237,7 +238,6 @@ def _write_receipts(call: Call, directory: str, tokens: list[str]) -> None:
         except errors.InputOutput as error:
             failed = error
     if failed is not None:
-        failed.hint = "the people are erased; `erasure show TOKEN` gives what is missing here"
         raise failed
 
 

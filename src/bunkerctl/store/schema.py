@@ -124,6 +124,11 @@ CREATE TABLE backups (
 ) STRICT, WITHOUT ROWID;
 """
 
+THIRD = """
+-- 1 while the vault puts the file in its place or takes it away: where it is, only the disk knows.
+ALTER TABLE backups ADD COLUMN moving INTEGER NOT NULL DEFAULT 0;
+"""
+
 
 def _first(db: Database) -> None:
     _run(db, FIRST)
@@ -135,12 +140,16 @@ def _second(db: Database) -> None:
     db.run("INSERT INTO meta VALUES ('signing_seed', ?)", crypto.random_bytes(crypto.KEY_BYTES))
 
 
+def _third(db: Database) -> None:
+    _run(db, THIRD)
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         db.run(statement)
 
 
-MIGRATIONS = (_first, _second)
+MIGRATIONS = (_first, _second, _third)
 """In order; a vault's version is how many of them it has had."""
 
 
