@@ -23,7 +23,7 @@ from bunkerctl.store.connection import Database
 from conftest import DAY, Home, Result
 from refusals import check_refusal
 from residue import found
-from wholeness import check_whole, heed_signals, made_now, until
+from wholeness import check_whole, heed_signals, made_now, make_older, tamper, until
 
 MAKE = ["file", "id", "vault_id", "created_at", "until", "key_id", "users", "erased", "events"]
 REFUSED = (2, 7, 12, 14)
@@ -684,9 +684,7 @@ def moving(home: Home) -> Path:
     """A backup whose time is over; the vault was killed when it was taking it away."""
     path = backup(home, "--keep", "1d")
     home.now += 2 * DAY
-    db = home.database()
-    db.run("UPDATE backups SET moving = 1")
-    db.close()
+    tamper(home, "UPDATE backups SET moving = 1")
     return path
 
 
@@ -742,10 +740,8 @@ def older(home: Home, path: Path) -> None:
     manifest, own = keys_of(home, path)
     raw = manifest.keys_of(own)[0]
     os.truncate(path, manifest.size)
-    db = Database(str(path), raw, 0.0, frozen=False)
-    db.run("ALTER TABLE backups DROP COLUMN moving")
-    db.run("DELETE FROM migrations WHERE version > 2")
-    db.run("PRAGMA user_version = 2")
+    db = Database(str(path), raw, 0.0)
+    make_older(db)
     db.close()
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     size = path.stat().st_size

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from bunkerctl import pages
+from bunkerctl.store import schema
 from conftest import Home, Result
 from refusals import check_refusal
+from wholeness import check_whole, make_older
 
 NOBODY = 65534
 IS_ROOT = os.geteuid() == 0
@@ -226,6 +228,18 @@ def test_a_newer_and_a_foreign_database_are_told(
     with closing(home.database()) as db:
         db.run(f"PRAGMA {pragma}")
     check_untouched(home, code, words)
+
+
+def test_an_older_database_is_brought_up_to_date(home: Home, vault: Path) -> None:
+    home.add(login="large", text="x" * 70_000)
+    home.ok(f"backup create {home.directory}/b")
+    with closing(home.database()) as db:
+        make_older(db)
+    assert len(home.ok("backup list --json").json) == 1
+    with closing(home.database()) as db:
+        assert db.one("PRAGMA user_version") == (len(schema.MIGRATIONS),)
+        assert db.one("SELECT largest FROM totals")[0] > 70_000
+    check_whole(home)
 
 
 @pytest.mark.parametrize("place", ["nowhere", "file", "file/below", "empty", "."])

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from bunkerctl import merkle
+from bunkerctl.store.connection import Database
 from conftest import Home
 from residue import found
 
@@ -76,6 +77,24 @@ def heed_signals() -> None:
     """Undo what a test runner in the background hands down: SIGINT ignored."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
+
+
+def tamper(home: Home, *statements: str) -> None:
+    """Change the database behind the program's back."""
+    db = home.database()
+    db.begin()
+    for statement in statements:
+        db.run(statement)
+    db.commit()
+    db.close()
+
+
+def make_older(db: Database) -> None:
+    """Make of a database what its version 2 was."""
+    db.run("ALTER TABLE backups DROP COLUMN moving")
+    db.run("ALTER TABLE totals DROP COLUMN largest")
+    db.run("DELETE FROM migrations WHERE version > 2")
+    db.run("PRAGMA user_version = 2")
 
 
 def check_whole(home: Home) -> None:

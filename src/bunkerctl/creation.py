@@ -125,7 +125,7 @@ def _fill(directory: str, header: Header, master: bytes, origin: Origin, now: in
     files.sync(path)
     for name, content in ((HEADER, header_text(header)), (LEDGER, b""), (LOCK, b"")):
         files.create(os.path.join(directory, name), content)
-    ballast.keep(directory)
+    ballast.keep(directory, ballast.size(0, 0))
     files.sync_directory(directory)
 
 

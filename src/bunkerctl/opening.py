@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.directory import Header
     from bunkerctl.keys import Route
-    from bunkerctl.vault import Surroundings
+    from bunkerctl.vault import Surroundings, Vault
 
 
 FINISHED = "a rotation of the key was cut off, and is finished now"
@@ -58,13 +58,27 @@ def open_(
         os.close(presence)
         _finish_rotation(directory, given, surroundings)
     opened.vault.presence = presence
-    if not erasing:
-        ballast.keep(directory)
     if state.totals(opened.vault.db).unscrubbed:
         from bunkerctl import erasure
 
         erasure.resume(opened.vault)
     return opened
+
+
+def close(vault: Vault, *, erasing: bool) -> None:
+    """Close a vault that was opened here, and see to the ballast that it needs by now."""
+    try:
+        totals = state.totals(vault.db)
+        vault.db.close()  # which leaves room: the journal goes
+        wanted = ballast.size(totals.living, totals.largest)
+        if erasing:
+            ballast.put_back(vault.directory, wanted)
+        else:
+            ballast.keep(vault.directory, wanted)
+    except errors.BunkerError:  # it is closed already, or damaged
+        return
+    finally:
+        vault.close()
 
 
 def damage(directory: str, given: Route | None, surroundings: Surroundings) -> list[str]:

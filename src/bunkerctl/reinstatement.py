@@ -101,7 +101,7 @@ def reinstate(
             header = backups.header_of(manifest).with_(key=route)
             files.create(os.path.join(temporary, HEADER), header_text(header))
             files.create(os.path.join(temporary, LOCK), b"")
-            ballast.keep(temporary)
+            ballast.keep(temporary, ballast.size(done.users, 0))
             files.sync_directory(temporary)
             os.rename(temporary, directory)
             files.sync_directory(parent)

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
     from bunkerctl.vault import Transaction, Vault
 
-BATCH = 500
-SMALL_BATCH = 5
+BATCH, BATCH_BYTES = 500, 1 << 20
+SMALL_BATCH, SMALL_BATCH_BYTES = 5, 256 * 1024
+LITTLE_ROOM = 32 << 20
+"""With less than this free, what a batch changes of the database may not find room."""
+
 LEAST_LIMIT = 25
 LIMIT_PERCENT = 10
 MAX_BEHIND_SECONDS = 5 * 60
@@ -148,26 +151,40 @@ def _erase_due(vault: Vault, now: int, limit: int, erased: list[str]) -> int:
     failed = 0
     after = None
     while len(erased) + failed < limit:
-        size = min(_batch(vault), limit - len(erased) - failed)
+        most, most_bytes = _batch(vault)
+        size = min(most, limit - len(erased) - failed)
         with vault.transaction() as tx:
-            page = expirations.due(tx.db, now, after=after, limit=size)
+            found = expirations.due(tx.db, now, after=after, limit=size)
+            page = _together(tx, found, most_bytes)
             done = _erase_some(tx, [key for _, key in page])
         erased += done
         failed += len(page) - len(done)
-        if len(page) < size:
+        if len(found) < size and len(page) == len(found):
             break
         after = page[-1]
     return failed
 
 
-def _batch(vault: Vault) -> int:
-    """Return how many to erase at once: few on a disk that is nearly full, so that the journal
-    stays small, and is emptied before each of them.
+def _together(tx: Transaction, found: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """Return the first one of who is due, and those after it whose records have room in `most`."""
+    sizes = users.record_sizes(tx.db, [key for _, key in found])
+    total = 0
+    for number, (_, key) in enumerate(found):
+        total += sizes.get(key, 0)
+        if number and total > most:
+            return found[:number]
+    return found
+
+
+def _batch(vault: Vault) -> tuple[int, int]:
+    """Return how many people and bytes to erase at once.
+
+    On a disk that is nearly full few, so that the journal stays small; it is emptied first.
     """
-    if not ballast.is_little(vault.directory):
-        return BATCH
+    if ballast.room(vault.directory) >= LITTLE_ROOM:
+        return BATCH, BATCH_BYTES
     vault.db.truncate_wal(0.0)
-    return SMALL_BATCH
+    return SMALL_BATCH, SMALL_BATCH_BYTES
 
 
 def _erase_some(tx: Transaction, user_ids: list[int]) -> list[str]:

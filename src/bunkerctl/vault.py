@@ -184,6 +184,8 @@ class Transaction:
         try:
             yield
         except errors.BunkerError as error:
+            if not self.db.in_transaction():  # a full disk, say: SQLite has undone all of it
+                raise
             self.db.run("ROLLBACK TO attempt")
             self.db.run("RELEASE attempt")
             del self._events[before:]

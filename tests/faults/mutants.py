@@ -81,8 +81,8 @@ MUTANTS = {
         ),
         patched(
             "store/connection.py",
-            "        if self._connection.in_transaction:\n",
-            "        if self._connection.in_transaction and not self.late:\n",
+            "        if self.in_transaction():\n",
+            "        if self.in_transaction() and not self.late:\n",
         ),
         patched(
             "store/connection.py",

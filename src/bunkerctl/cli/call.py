@@ -6,7 +6,7 @@ import io
 import os
 import pwd
 
-from bunkerctl import ballast, config, errors, files, identities, times
+from bunkerctl import config, errors, files, identities, times
 from bunkerctl.cli import keysource, output
 from bunkerctl.cli.shell import Shell
 from bunkerctl.keys import Session
@@ -232,9 +232,9 @@ class Call:
 
     def close(self) -> None:
         if self._opened is not None:
-            self._opened.vault.close()
-            if self._erasing:
-                ballast.put_back(self._opened.vault.directory)
+            from bunkerctl import opening
+
+            opening.close(self._opened.vault, erasing=self._erasing)
 
     def saved(self) -> bool:
         """Tell whether this call has changed the vault for good."""

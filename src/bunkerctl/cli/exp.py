@@ -172,8 +172,9 @@ def sweep(
     living, unless --max-deletes allows them; or if the clock is over 5 minutes behind the last
     sweep, or over 45 days ahead of it with anybody due, unless --accept-clock. It can be killed
     anywhere, or unable to write receipts: what is done is reported by the next run, which writes
-    those receipts; the rest stays due. Where the setting audit.anchor says, it leaves a signed
-    checkpoint of the audit trail.
+    those receipts; the rest stays due. It works on a full disk, too: room is kept for the largest
+    record, and for 2,500 erasures or a tenth of the living. Where the setting audit.anchor says, it
+    leaves a signed checkpoint of the audit trail.
 
     Answer: dry_run, guard (null, limit or clock), due (not held), erased, held, failed,
     finished_earlier, tokens, started_at, finished_at. In plain form: one erased token a line.

@@ -168,7 +168,8 @@ def forget(call: Call, identity: str) -> None:
 
     What remains is a tombstone: token, times, reason, counts. On a terminal the first 8 characters
     of the token must be typed; elsewhere --yes is needed. A legal hold bars it (exit 5). By token
-    it can be repeated; by another identity an erased person is not found.
+    it can be repeated; by another identity an erased person is not found. It works on a full disk,
+    too: room is kept for the largest record, and for 2,500 erasures or a tenth of the living.
 
     Answer: token, erased_at, reason, erased (counts by class), event, changed.
 

@@ -177,9 +177,16 @@ class Database:
                 hint="look before you repeat the command",
             ) from error
 
+    def in_transaction(self) -> bool:
+        """Tell whether there is one: some failures of the disk end it.
+
+        https://sqlite.org/lang_transaction.html, "Response to errors within a transaction".
+        """
+        return bool(self._connection.in_transaction)
+
     def rollback(self) -> None:
         """Leave the transaction, if there still is one."""
-        if self._connection.in_transaction:
+        if self.in_transaction():
             try:
                 self._connection.execute("ROLLBACK")
             except sqlcipher3.Error:

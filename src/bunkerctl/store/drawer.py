@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from bunkerctl import jsontext
 from bunkerctl.errors import IntegrityFailure
+from bunkerctl.store import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.store.connection import Database
 
+LARGE = 64 * 1024
+"""What is larger takes more room to be overwritten than is kept for every vault."""
+
 
 def put(db: Database, content: bytes) -> int:
     """Append bytes; return where they are."""
+    if len(content) > LARGE:
+        state.note_large(db, len(content))
     return db.insert("INSERT INTO drawer (bytes) VALUES (?)", content)
 
 

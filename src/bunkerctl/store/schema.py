@@ -129,6 +129,13 @@ THIRD = """
 ALTER TABLE backups ADD COLUMN moving INTEGER NOT NULL DEFAULT 0;
 """
 
+FOURTH = """
+-- The bytes of the largest record that the vault has ever had, if that is large: see drawer.put.
+ALTER TABLE totals ADD COLUMN largest INTEGER NOT NULL DEFAULT 0;
+
+UPDATE totals SET largest = (SELECT coalesce(max(length(bytes)), 0) FROM drawer);
+"""
+
 
 def _first(db: Database) -> None:
     _run(db, FIRST)
@@ -144,12 +151,16 @@ def _third(db: Database) -> None:
     _run(db, THIRD)
 
 
+def _fourth(db: Database) -> None:
+    _run(db, FOURTH)
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         db.run(statement)
 
 
-MIGRATIONS = (_first, _second, _third)
+MIGRATIONS = (_first, _second, _third, _fourth)
 """In order; a vault's version is how many of them it has had."""
 
 

@@ -23,12 +23,14 @@ class Sweeps(Value):
 class Totals(Value):
     """How many live, how many are erased.
 
-    `unscrubbed` is the event of the newest erasure that is not known to be finished, else 0.
+    `unscrubbed` is the event of the newest erasure that is not known to be finished, else 0;
+    `largest` the bytes of the largest record, if one was ever large.
     """
 
     living: int
     erased: int
     unscrubbed: int
+    largest: int
 
 
 def begin(db: Database, vault_id: bytes, index_key: bytes, now: int) -> None:
@@ -43,8 +45,10 @@ def meta(db: Database, name: str) -> bytes:
 
 
 def totals(db: Database) -> Totals:
-    living, erased, unscrubbed = db.one("SELECT living, erased, unscrubbed FROM totals")
-    return Totals(living=living, erased=erased, unscrubbed=unscrubbed)
+    living, erased, unscrubbed, largest = db.one(
+        "SELECT living, erased, unscrubbed, largest FROM totals"
+    )
+    return Totals(living=living, erased=erased, unscrubbed=unscrubbed, largest=largest)
 
 
 def add_living(db: Database, count: int = 1) -> None:
@@ -59,6 +63,11 @@ def add_erased(db: Database, event: int, count: int = 1, *, living: int) -> None
         count,
         event,
     )
+
+
+def note_large(db: Database, size: int) -> None:
+    """Note a record of so many bytes, if it is the largest."""
+    db.run("UPDATE totals SET largest = ? WHERE largest < ?", size, size)
 
 
 def set_scrubbed(db: Database, event: int) -> None:

@@ -200,6 +200,22 @@ def pack(identities: dict[str, str], record: dict[str, Any]) -> tuple[bytes, str
     return salt + header + b"\n" + body, crypto.commitment(salt, body)
 
 
+def record_sizes(db: Database, user_ids: list[int]) -> dict[int, int]:
+    """Return how many bytes each user's record has; none for one that is lost or damaged."""
+    try:
+        rows = db.rows(
+            "SELECT u.id, length(d.bytes) FROM users u JOIN drawer d ON d.id = u.record"
+            " WHERE u.id IN (SELECT value FROM json_each(?))",
+            jsontext.dumps(user_ids),
+        )
+    except IntegrityFailure:
+        if len(user_ids) == 1:
+            return {}
+        sizes = (record_sizes(db, [user_id]) for user_id in user_ids)
+        return {user_id: size for one in sizes for user_id, size in one.items()}
+    return {user_id: int(size) for user_id, size in rows}
+
+
 def _record_place(db: Database, user_id: int) -> int:
     return int(db.one("SELECT record FROM users WHERE id = ?", user_id)[0])
 
