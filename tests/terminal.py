@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from conftest import Home
+from wholeness import heed_signals
 
 PATIENCE_SECONDS = 30
 CODE = r"\b(?:[0-9A-HJKMNP-TV-Z]{4}-){7}[0-9A-HJKMNP-TV-Z]{4}\b"
@@ -36,7 +37,7 @@ class Terminal:
             line,
             environment=environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: _at_home_in(slave),
             **{**streams, **options},
         )
         os.close(slave)
@@ -87,6 +88,11 @@ class Terminal:
             return False
         self.shown += chunk.decode(errors="replace").replace("\r\n", "\n")
         return bool(chunk)
+
+
+def _at_home_in(terminal: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    heed_signals()
 
 
 def on_terminal(home: Home, line: str, columns: int, typed: bytes = b"") -> tuple[int, str]:

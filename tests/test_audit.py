@@ -9,6 +9,7 @@ import pytest
 
 from bunkerctl import merkle
 from conftest import DAY, Home
+from wholeness import tamper
 
 EVENT = [
     "seq",
@@ -182,15 +183,6 @@ def test_a_trail_continues_every_earlier_head(home: Home) -> None:
         home.add(login=f"u{number}")
     for head in heads:
         home.ok("audit verify --against -", head)
-
-
-def tamper(home: Home, *statements: str) -> None:
-    db = home.database()
-    db.begin()
-    for statement in statements:
-        db.run(statement)
-    db.commit()
-    db.close()
 
 
 @pytest.mark.parametrize(

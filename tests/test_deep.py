@@ -22,6 +22,7 @@ from bunkerctl.store import users
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import DAY, Home, Result
+from wholeness import tamper
 
 PAGE = 4096
 DEEP = "audit verify --deep --json"
@@ -86,15 +87,6 @@ def deep(home: Home) -> Result:
     result = home.run(DEEP)
     assert result.code in (0, 7), result
     return result
-
-
-def tamper(home: Home, *statements: str) -> None:
-    db = home.database()
-    db.begin()
-    for statement in statements:
-        db.run(statement)
-    db.commit()
-    db.close()
 
 
 # The answer.
@@ -305,7 +297,8 @@ def test_a_planted_row_is_found_by_the_count_when_the_trail_was_pruned(home: Hom
     assert "number of people" in result.error["message"]
 
 
-def test_the_row_of_an_erased_person_put_back_by_hand_is_found(home: Home) -> None:
+def put_back_by_hand(home: Home) -> str:
+    """Erase a person, and put the row and the record back behind the program's back."""
     token = home.add(login="ann")
     db = home.database()
     row = db.one("SELECT id, token, record, created_at, updated_at, version FROM users")
@@ -317,23 +310,18 @@ def test_the_row_of_an_erased_person_put_back_by_hand_is_found(home: Home) -> No
     db.run("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", *row)
     db.run("UPDATE totals SET living = living + 1")
     db.close()
+    return token
+
+
+def test_the_row_of_an_erased_person_put_back_by_hand_is_found(home: Home) -> None:
+    token = put_back_by_hand(home)
     result = deep(home)
     assert (result.code, result.json["bad"]) == (7, [token])
 
 
 def test_it_is_found_though_its_tombstone_is_gone_too(home: Home) -> None:
-    token = home.add(login="ann")
-    db = home.database()
-    row = db.one("SELECT id, token, record, created_at, updated_at, version FROM users")
-    raw = db.one("SELECT bytes FROM drawer WHERE id = ?", row[2])[0]
-    db.close()
-    home.ok(f"user forget {token} --yes")
-    db = home.database()
-    db.run("UPDATE drawer SET bytes = ? WHERE id = ?", raw, row[2])
-    db.run("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", *row)
-    db.run("DELETE FROM tombstones")
-    db.run("UPDATE totals SET living = living + 1, erased = erased - 1")
-    db.close()
+    token = put_back_by_hand(home)
+    tamper(home, "DELETE FROM tombstones", "UPDATE totals SET erased = erased - 1")
     result = deep(home)
     assert (result.code, result.json["bad"]) == (7, [token])
 
