@@ -412,6 +412,27 @@ def test_a_sweep_that_runs_out_of_room_says_what_it_has_done(
     check_whole(home)
 
 
+def test_receipts_that_had_no_room_are_written_by_a_later_sweep(home: Home, disk: Path) -> None:
+    number = 900
+    home.ok("user import -", "\n".join(due_person(n, 2) for n in range(number)))
+    line = f"exp sweep --max-deletes {number} --receipts {disk}/receipts --json"
+    fill(disk)
+    result = home.run(line)
+    assert result.code in (9, 15), result
+    assert len(list((disk / "receipts").iterdir())) < number
+    fill(disk)
+    assert home.run(line).code in (9, 15)
+    empty(disk)
+    assert home.ok("status --json").json["erased"] == number
+    assert home.ok(line).json["finished_earlier"] == number
+    receipts = sorted((disk / "receipts").iterdir())
+    assert len(receipts) == number
+    for path in receipts[::90]:
+        home.ok(["erasure", "verify", str(path)])
+    assert home.ok(line).json["tokens"] == []
+    check_whole(home)
+
+
 def test_as_many_as_a_sweep_may_are_erased_on_a_full_disk(home: Home, disk: Path) -> None:
     """With over 25,000 people those are more than the least ballast has room for."""
     living = 40_000 if TORTURE else 11_000
