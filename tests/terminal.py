@@ -31,7 +31,7 @@ class Terminal:
     def __init__(self, home: Home, line: str | list[str], columns: int = 100, **options: Any):
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-        environment = {"TERM": "xterm-256color"}
+        environment = {"TERM": "xterm-256color", **options.pop("environment", {})}
         streams = dict.fromkeys(("stdin", "stdout", "stderr"), slave)
         self.process = home.spawn(
             line,

@@ -10,7 +10,7 @@ import json
 from functools import lru_cache
 
 from bunkerctl import checkpoints, errors, merkle, times, uuids
-from bunkerctl.model import Head, Value
+from bunkerctl.model import UNSEEN, Head, Progress, Value
 from bunkerctl.store import audit as store
 
 TYPE_CHECKING = False
@@ -97,7 +97,7 @@ def head(vault: Vault) -> Head:
         return _head(vault, store.tree(vault.db))
 
 
-def verify(vault: Vault, kept: Kept | None = None) -> Verification:
+def verify(vault: Vault, kept: Kept | None = None, progress: Progress = UNSEEN) -> Verification:
     """Recompute the tree from every event, and prove it to be a continuation of a head kept.
 
     Raises:
@@ -125,7 +125,8 @@ def verify(vault: Vault, kept: Kept | None = None) -> Verification:
             hint="hold it against a head from after that",
         )
     walk = _Walk(tree, stored, against)
-    bad = bad or walk.over(_leaves(vault, begin, stored.size))
+    progress.begin("events checked", stored.size - begin)
+    bad = bad or walk.over(_leaves(vault, begin, stored.size, progress))
     proof = None
     if bad is None and against is not None:
         bad = _compare(against, tree.size, walk.root_then)
@@ -185,7 +186,7 @@ def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | N
     return None
 
 
-def _leaves(vault: Vault, begin: int, size: int) -> Iterator[bytes | int]:
+def _leaves(vault: Vault, begin: int, size: int, progress: Progress) -> Iterator[bytes | int]:
     """Yield the hash of each event in order, or the number of the first that is not as it must be.
 
     `begin` events were pruned. In pages: a long read would keep the pages of erased people alive.
@@ -202,6 +203,7 @@ def _leaves(vault: Vault, begin: int, size: int) -> Iterator[bytes | int]:
                 return
             yield _leaf(expected, *row) or expected
             expected += 1
+        progress.done += len(page)
         if not page:
             break
     if expected <= size:

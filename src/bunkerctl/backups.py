@@ -8,7 +8,7 @@ import os
 from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests, uuids
 from bunkerctl.directory import Header, check_outside
 from bunkerctl.manifests import Manifest
-from bunkerctl.model import Value
+from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
 from bunkerctl.store import backups as store
 from bunkerctl.store import state
@@ -33,7 +33,13 @@ class Pruned(Value):
 
 
 def create(
-    opened: Opened, path: str, surroundings: Surroundings, *, until: int | None, force: bool
+    opened: Opened,
+    path: str,
+    surroundings: Surroundings,
+    *,
+    until: int | None,
+    force: bool,
+    progress: Progress = UNSEEN,
 ) -> Manifest:
     """Write a backup, verify it, and put it in place whole; others go on writing meanwhile.
 
@@ -62,7 +68,7 @@ def create(
             store.put(tx.db, known)
             tx.event(CREATE, backup=backup_id)
         try:
-            return _write(opened, known, surroundings, force=force)
+            return _write(opened, known, surroundings, progress, force=force)
         except BaseException:
             with vault.transaction() as tx:
                 tx.event(CREATE, outcome="failed", backup=backup_id)
@@ -90,7 +96,9 @@ def there(known: Iterable[store.Backup]) -> list[store.Backup]:
     ]
 
 
-def verify(path: str, master: bytes, surroundings: Surroundings) -> Manifest:
+def verify(
+    path: str, master: bytes, surroundings: Surroundings, progress: Progress = UNSEEN
+) -> Manifest:
     """Check a backup whole: its bytes, its pages, its audit trail and its checkpoint.
 
     Raises:
@@ -99,10 +107,10 @@ def verify(path: str, master: bytes, surroundings: Surroundings) -> Manifest:
         IntegrityFailure: it is damaged or altered.
     """
     manifest, own = opened_by(path, master)
-    if _digest(path, manifest.size) != manifest.sha256:
+    if _digest(path, manifest.size, progress) != manifest.sha256:
         raise errors.IntegrityFailure(f"{path} is damaged: its bytes are not those of the backup")
     with _Frozen(path, manifest, own, surroundings) as vault:
-        check(vault, manifest)
+        check(vault, manifest, progress)
     return manifest
 
 
@@ -126,15 +134,16 @@ def opened_by(path: str, master: bytes) -> tuple[Manifest, bytes]:
     return manifest, own
 
 
-def check(vault: Vault, manifest: Manifest) -> None:
+def check(vault: Vault, manifest: Manifest, progress: Progress) -> None:
     """Check the pages and the audit trail of a copy; raise IntegrityFailure."""
+    progress.begin("pages checked")
     problems = vault.db.problems()
     if problems:
         raise errors.IntegrityFailure(f"the backup's database is damaged: {problems[0]}")
     with vault.reading():
         tree = events.tree(vault.db)
         signed = checkpoints.is_own(vault, tree, manifest.checkpoint)
-    found = audit.verify(vault)
+    found = audit.verify(vault, None, progress)
     if not found.ok or not signed:
         raise errors.IntegrityFailure(
             f"the backup's audit trail is damaged: {found.problem or 'not the signed one'}"
@@ -240,26 +249,33 @@ class _Frozen:
         self._db.close()
 
 
-def copy_out(path: str, manifest: Manifest, own: bytes, target: str, key: bytes) -> None:
+def copy_out(
+    path: str, manifest: Manifest, own: bytes, target: str, key: bytes, progress: Progress
+) -> None:
     """Copy a backup's database into a new file (0600), under another raw key."""
     files.create(target, b"")
     db = Database(path, manifest.keys_of(own)[0], 0.0, frozen=True)
     try:
-        db.copy_to(target, key)
+        db.copy_to(target, key, progress)
     finally:
         db.close()
     files.sync(target)
 
 
 def _write(
-    opened: Opened, known: store.Backup, surroundings: Surroundings, *, force: bool
+    opened: Opened,
+    known: store.Backup,
+    surroundings: Surroundings,
+    progress: Progress,
+    *,
+    force: bool,
 ) -> Manifest:
     vault, header = opened.vault, opened.vault.header
     own = crypto.random_bytes(crypto.KEY_BYTES)
     backup_id, vault_id = uuids.to_bytes(known.id), uuids.to_bytes(header.vault_id)
     try:
         with files.temporary(known.path) as temporary:
-            vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0])
+            vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0], progress)
             bare = Manifest(
                 id=known.id,
                 vault_id=header.vault_id,
@@ -275,11 +291,11 @@ def _write(
                 events=0,
                 checkpoint="",
                 size=os.path.getsize(temporary),
-                sha256=_digest(temporary, None),
+                sha256=_digest(temporary, None, progress),
             )
             with _Frozen(temporary, bare, own, surroundings) as copy:
                 manifest = _counted(copy, bare)
-                check(copy, manifest)
+                check(copy, manifest, progress)
             manifests.append(temporary, manifest, own)
             files.put_in_place(temporary, known.path, force=force)
     except OSError as error:
@@ -298,10 +314,12 @@ def _counted(copy: Vault, bare: Manifest) -> Manifest:
         )
 
 
-def _digest(path: str, size: int | None) -> str:
+def _digest(path: str, size: int | None, progress: Progress) -> str:
+    progress.begin("MB read", None if size is None else size // CHUNK)
     found = hashlib.sha256()
     for chunk in _chunks(path, size):
         found.update(chunk)
+        progress.done += 1
     return found.hexdigest()
 
 

@@ -6,7 +6,7 @@ This finds an old page or an old file that was played back, which the page's own
 from __future__ import annotations
 
 from bunkerctl import uuids
-from bunkerctl.model import Value
+from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit, state, tombstones, users
 
 TYPE_CHECKING = False
@@ -33,7 +33,7 @@ class Check(Value):
         return not self.bad and not self.miscounted
 
 
-def check(vault: Vault) -> Check:
+def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
     """Compare every living record with its newest commitment, and the rows with the trail.
 
     In pages: a long read would keep the pages of erased people alive.
@@ -41,6 +41,7 @@ def check(vault: Vault) -> Check:
     with vault.reading():
         pruned = audit.pruned(vault.db) is not None
         living, size = state.totals(vault.db).living, audit.tree(vault.db).size
+    progress.begin("records checked", living)
     after, people, unchecked, bad = b"", 0, 0, []
     while True:
         with vault.reading():
@@ -54,10 +55,12 @@ def check(vault: Vault) -> Check:
                 elif said != row.commitment or not _is_indexed(vault, row):
                     bad.append(row.token)
         people += len(page)
+        progress.done = people
         if len(page) < PAGE:
             break
         after = page[-1].token
-    bad += _missing(vault)
+    progress.begin("tokens checked")
+    bad += _missing(vault, progress)
     with vault.reading():
         changed = audit.tree(vault.db).size != size
     return Check(
@@ -68,7 +71,7 @@ def check(vault: Vault) -> Check:
     )
 
 
-def _missing(vault: Vault) -> list[bytes]:
+def _missing(vault: Vault, progress: Progress) -> list[bytes]:
     """Return the tokens that the trail has committed to and not erased, and that have no row."""
     after, missing = b"", []
     while True:
@@ -79,6 +82,7 @@ def _missing(vault: Vault) -> list[bytes]:
                     continue
                 if audit.newest_commitment(vault.db, token) is not None:
                     missing.append(token)
+        progress.done += len(page)
         if len(page) < PAGE:
             return missing
         after = page[-1]

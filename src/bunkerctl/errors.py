@@ -182,14 +182,20 @@ class Stopped(BunkerError):
 
     code = "interrupted"
 
-    def __init__(self, signum: int) -> None:
-        super().__init__("interrupted")
-        self.exit_code = 128 + signum
+    def __init__(self, interrupted: Interrupted) -> None:
+        came = interrupted.came
+        super().__init__(f"interrupted: {came}" if came else "interrupted", hint=interrupted.hint)
+        self.exit_code = 128 + interrupted.signum
 
 
 class Interrupted(BaseException):
-    """A signal asked the program to stop; `signum` is its number (exit code 128 + signum)."""
+    """A signal asked the program to stop; `signum` is its number (exit code 128 + signum).
+
+    `came` says how far a long act had come, and `hint` how to go on.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
         self.signum = signum
+        self.came: str | None = None
+        self.hint: str | None = None

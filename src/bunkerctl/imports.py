@@ -93,9 +93,10 @@ def _run_batches(
         try:
             with vault.transaction() as tx:
                 rejected = list(_take(tx, batch, options, tally))
-        except errors.BunkerError as error:  # this batch is undone, those before it are in
+        except BaseException as error:  # this batch is undone, those before it are in
             vars(tally).update(before)
-            error.hint = f"{tally.added} added and {tally.updated} updated before that are in"
+            if isinstance(error, errors.BunkerError):
+                error.hint = f"{tally.added} added and {tally.updated} updated before that are in"
             raise
         yield from rejected
 

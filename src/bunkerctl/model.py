@@ -7,6 +7,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Self, dataclass_transform
 else:
 
@@ -148,6 +149,33 @@ class Origin(Value):
     reason: str | None
     ref: str | None
 
+
+class Progress:
+    """How far a long act has come: whoever acts writes it, and whoever looks on reads it.
+
+    `done` of `total` are `what`, like "people erased"; `total` is None where nobody knows it.
+    `measure` tells what is done where the act itself cannot: in one long call.
+    """
+
+    def __init__(self) -> None:
+        self.begin("")
+
+    def begin(
+        self, what: str, total: int | None = None, measure: Callable[[], int] | None = None
+    ) -> None:
+        """Begin a stage of the act, or another one."""
+        self.done = 0
+        self.total = total
+        self.measure = measure
+        self.what = what
+
+    def come(self) -> int:
+        """Return how many are done now."""
+        return self.measure() if self.measure else self.done
+
+
+UNSEEN = Progress()
+"""The progress of an act that nobody looks on at."""
 
 USER_SCHEMA = "bunkerctl.user/1"
 """What a line of `export --all` calls itself, and `user import` knows it by."""

@@ -24,7 +24,7 @@ from bunkerctl import (
     uuids,
 )
 from bunkerctl.directory import DATABASE, HEADER, LEDGER, LOCK, header_text, read_header
-from bunkerctl.model import Expiration, Tombstone, Value
+from bunkerctl.model import UNSEEN, Expiration, Progress, Tombstone, Value
 from bunkerctl.store import backups as backup_rows
 from bunkerctl.store import schema, state, tombstones, users
 from bunkerctl.store.connection import Database
@@ -76,6 +76,7 @@ def reinstate(
     route: Route | None,
     surroundings: Surroundings,
     sources: Sources,
+    progress: Progress = UNSEEN,
 ) -> Reinstated:
     """Make a vault at a free place from a backup, and erase again whom it lost since.
 
@@ -87,7 +88,7 @@ def reinstate(
         InputOutput: the file system refuses.
     """
     creation.check_free(directory)
-    manifest = backups.verify(path, master, surroundings)
+    manifest = backups.verify(path, master, surroundings, progress)
     own = backups.opened_by(path, master)[1]
     parent = os.path.dirname(os.path.abspath(directory))
     files.make_directory(parent)
@@ -97,7 +98,7 @@ def reinstate(
         creation.check_free(directory)
         try:
             os.mkdir(temporary, mode=0o700)
-            done = _fill(path, manifest, own, master, temporary, surroundings, sources)
+            done = _fill(path, manifest, own, master, temporary, surroundings, sources, progress)
             header = backups.header_of(manifest).with_(key=route)
             files.create(os.path.join(temporary, HEADER), header_text(header))
             files.create(os.path.join(temporary, LOCK), b"")
@@ -122,22 +123,23 @@ def _fill(
     directory: str,
     surroundings: Surroundings,
     sources: Sources,
+    progress: Progress,
 ) -> Reinstated:
     raw = crypto.database_key(master, uuids.to_bytes(manifest.vault_id))
     target = os.path.join(directory, DATABASE)
-    backups.copy_out(path, manifest, own, target, raw)
+    backups.copy_out(path, manifest, own, target, raw, progress)
     db = Database(target, raw, surroundings.lock_wait)
     header, origin = backups.header_of(manifest), surroundings.origin
     vault = Vault(directory, header, db, origin, surroundings.lock_wait, surroundings.clock)
     try:
         schema.migrate(db, vault.now())
-        anchored = _check_anchor(vault, sources.anchor)
+        anchored = _check_anchor(vault, sources.anchor, progress)
         lines = _ledger(vault, manifest, sources)
         erased = {said.token: said for said in map(_tombstone, lines)}
         live = _living_vault(manifest, surroundings)
         erased |= live or {}
         files.create(os.path.join(directory, LEDGER), b"".join(line + b"\n" for line in lines))
-        count = _erase_again(vault, list(erased.values()))
+        count = _erase_again(vault, list(erased.values()), progress)
         with vault.transaction() as tx:
             tx.event(ACTION, counts={"erased": count}, backup=manifest.id)
             backup_rows.settle(tx.db, manifest.id, None)  # when it was copied, it was being made
@@ -161,7 +163,7 @@ def _fill(
     )
 
 
-def _check_anchor(vault: Vault, anchor: Kept | None) -> bool | None:
+def _check_anchor(vault: Vault, anchor: Kept | None, progress: Progress) -> bool | None:
     """Prove that the trail continues the anchor; None if that is newer than the backup."""
     if anchor is None:
         return None
@@ -169,7 +171,7 @@ def _check_anchor(vault: Vault, anchor: Kept | None) -> bool | None:
         raise errors.Invalid("that head is another vault's")
     if anchor.head.size > audit.head(vault).size:
         return None
-    if not audit.verify(vault, anchor).ok:
+    if not audit.verify(vault, anchor, progress).ok:
         raise errors.IntegrityFailure(
             "the backup's audit trail does not continue the head it is held against",
             hint="it is not from this vault's past: do not use it",
@@ -268,16 +270,18 @@ def _tombstone(line: bytes) -> Tombstone:
         ) from None
 
 
-def _erase_again(vault: Vault, erased: list[Tombstone]) -> int:
+def _erase_again(vault: Vault, erased: list[Tombstone], progress: Progress) -> int:
     """Erase who is in the backup and was erased since; leave a tombstone for everybody else.
 
     A legal hold of the backup is no bar: it was lifted before the erasure.
     """
+    progress.begin("tombstones put back", len(erased))
     count = 0
     for start in range(0, len(erased), PAGE):
         with vault.transaction() as tx:
             for one in erased[start : start + PAGE]:
                 count += _one(tx, one)
+        progress.done = min(start + PAGE, len(erased))
     return count
 
 

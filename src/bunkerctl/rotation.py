@@ -23,7 +23,7 @@ from bunkerctl import crypto, errors, files, keys, recovery, uuids
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, Succession, read_header, sharers, write_header
 from bunkerctl.keys import Route
-from bunkerctl.model import Value
+from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit
 from bunkerctl.store.connection import Database
 
@@ -63,7 +63,11 @@ class Rotated(Value):
 
 @contextmanager
 def planned(
-    opened: Opened, surroundings: Surroundings, *, skip_unreachable: bool
+    opened: Opened,
+    surroundings: Surroundings,
+    *,
+    skip_unreachable: bool,
+    progress: Progress = UNSEEN,
 ) -> Iterator[Plan]:
     """Begin a rotation, and let a new key wait at every place of the old one, for a block.
 
@@ -78,14 +82,17 @@ def planned(
         InputOutput: there is not enough room.
     """
     with opened.vault.exclusive():
-        yield from _planned(opened, surroundings, skip_unreachable)
+        yield from _planned(opened, surroundings, skip_unreachable, progress)
 
 
-def _planned(opened: Opened, surroundings: Surroundings, skip_unreachable: bool) -> Iterator[Plan]:
+def _planned(
+    opened: Opened, surroundings: Surroundings, skip_unreachable: bool, progress: Progress
+) -> Iterator[Plan]:
     vault, session = opened.vault, surroundings.session
     plan = _plan(opened, session, skip_unreachable)
     _check_shared(vault, plan.places)
     _check_room(vault.path(DATABASE))
+    progress.begin("pages checked")
     if vault.db.problems():
         raise errors.IntegrityFailure(
             "the database is damaged, so its key is not rotated",
@@ -104,7 +111,11 @@ def _planned(opened: Opened, surroundings: Surroundings, skip_unreachable: bool)
 
 
 def carry_out(
-    plan: Plan, code: str | None, recovery_file: str | None, surroundings: Surroundings
+    plan: Plan,
+    code: str | None,
+    recovery_file: str | None,
+    surroundings: Surroundings,
+    progress: Progress = UNSEEN,
 ) -> Rotated:
     """Rotate as planned, and close the vault. `code` recovers the new key; it goes into a file too.
 
@@ -124,13 +135,14 @@ def carry_out(
     with recovery.written(recovery_file, code or "", old.vault_id, vault.now(), stands):
         try:
             write_header(vault.directory, begun)
-            vault.db.rekey(_database_key(begun, plan.new))
+            vault.db.rekey(_database_key(begun, plan.new), progress)
             vault.db.close()
             if not _opens(vault.directory, begun, plan.new):  # a failed sync is not told
                 raise errors.InputOutput(
                     "the database could not be written anew under another key",
                     hint="is there room? it stays as it was",
                 )
+            progress.begin("pages checked")
             header, left, problems = _complete(
                 vault.directory, begun, plan.new, plan.places, surroundings
             )

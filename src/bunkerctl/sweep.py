@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import ballast, erasure, errors, times
-from bunkerctl.model import Value
+from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import expirations, state, tombstones, users
 
 TYPE_CHECKING = False
@@ -77,6 +77,7 @@ def run(
     max_deletes: int | None,
     accept_clock: bool,
     prove: Callable[[list[str]], None] | None = None,
+    progress: Progress = UNSEEN,
 ) -> Sweep:
     """Erase who is due and not held, soonest due first, at most `limit`.
 
@@ -95,9 +96,10 @@ def run(
                 raise plan.refusal
         # Who falls due meanwhile waits for the next sweep: the guards have not judged that many.
         most = plan.due if limit is None else min(limit, plan.due)
+        progress.begin("people erased", most)
         erased: list[str] = []
         try:
-            failed = _erase_due(vault, plan.now, most, erased)
+            failed = _erase_due(vault, plan.now, most, erased, progress)
             residue = erasure.finish(vault)
             unproven = _proven(prove, plan.earlier + erased)
             with vault.transaction() as tx:
@@ -143,7 +145,7 @@ def _proven(
     return None
 
 
-def _erase_due(vault: Vault, now: int, limit: int, erased: list[str]) -> int:
+def _erase_due(vault: Vault, now: int, limit: int, erased: list[str], progress: Progress) -> int:
     """Erase in batches, so that nobody waits long for the lock; return the failures.
 
     `erased` takes the tokens as they are erased.
@@ -159,6 +161,7 @@ def _erase_due(vault: Vault, now: int, limit: int, erased: list[str]) -> int:
             done = _erase_some(tx, [key for _, key in page])
         erased += done
         failed += len(page) - len(done)
+        progress.done += len(page)
         if len(found) < size and len(page) == len(found):
             break
         after = page[-1]

@@ -115,6 +115,12 @@ def everyone(vault: Vault) -> Iterator[User]:
         after = page[-1].token
 
 
+def count(vault: Vault) -> int:
+    """Count the living."""
+    with vault.reading():
+        return state.totals(vault.db).living
+
+
 def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
     """Return whom `forget` would erase, or has erased, so that it can be confirmed.
 

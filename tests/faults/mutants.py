@@ -173,9 +173,9 @@ MUTANTS = {
         "does not open",
         patched(
             "rotation.py",
-            "            vault.db.rekey(_database_key(begun, plan.new))\n",
+            "            vault.db.rekey(_database_key(begun, plan.new), progress)\n",
             "            keys.promote(plan.places, old.vault_id, plan.new, surroundings.session)\n"
-            "            vault.db.rekey(_database_key(begun, plan.new))\n",
+            "            vault.db.rekey(_database_key(begun, plan.new), progress)\n",
         ),
         patched(
             "rotation.py",

@@ -148,8 +148,10 @@ def verify(call: Call, against: str | None, deep: bool) -> None:
     kept = None
     if against is not None:
         kept = checkpoints.parse(call.read_end(against, checkpoints.MAX_BYTES), call.now())
-    found = audit.verify(call.vault(), kept)
-    rows = commitments.check(call.vault()) if deep else None
+    vault = call.vault()
+    with call.progress("nothing is proven: run it again") as progress:
+        found = audit.verify(vault, kept, progress)
+        rows = commitments.check(vault, progress) if deep else None
     call.show(answers.verification(found, rows))
     if not found.ok:
         raise errors.IntegrityFailure(

@@ -48,7 +48,10 @@ def create(call: Call, keep: str | None, force: bool, file: str) -> None:
     until = None if keep is None else times.after(call.now(), times.parse_duration(keep))
     opened = call.opened()
     surroundings = call.surroundings()
-    made = backups.create(opened, call.path(file), surroundings, until=until, force=force)
+    with call.progress("the file is there whole, or not at all: run it again") as progress:
+        made = backups.create(
+            opened, call.path(file), surroundings, until=until, force=force, progress=progress
+        )
     call.changed = True
     call.anchor()
     call.show({**answers.manifest(file, made), "changed": True})
@@ -82,7 +85,8 @@ def verify(call: Call, recovery_file: str | None, file: str) -> None:
     """
     manifest, _ = manifests.read(call.path(file))
     master, _ = _master(call, manifest, recovery_file)
-    found = backups.verify(file, master, call.surroundings())
+    with call.progress("nothing is proven: run it again") as progress:
+        found = backups.verify(file, master, call.surroundings(), progress)
     call.show({**answers.manifest(file, found), "ok": True})
 
 
@@ -124,7 +128,11 @@ def restore(
     master, route = _master(call, manifest, recovery_file)
     sources = reinstatement.Sources(ledger=ledger, without=no_ledger, anchor=anchor)
     directory = call.directory()
-    done = reinstatement.reinstate(file, directory, master, route, call.surroundings(), sources)
+    surroundings = call.surroundings()
+    with call.progress("there is no vault, or a whole one: run it again") as progress:
+        done = reinstatement.reinstate(
+            file, directory, master, route, surroundings, sources, progress
+        )
     call.changed = True
     call.show(answers.reinstated(file, done))
     call.note(f"{done.erased} people of the backup had been erased since, and are erased again")

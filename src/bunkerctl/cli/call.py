@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pwd
+from contextlib import contextmanager
 
 from bunkerctl import config, errors, files, identities, times
 from bunkerctl.cli import keysource, output
@@ -15,11 +16,13 @@ from bunkerctl.vault import Surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from io import BufferedIOBase
     from typing import Any
 
     from bunkerctl.cli.answers import Answer
+    from bunkerctl.cli.progress import Line
     from bunkerctl.vault import Opened, Vault
 
 PLAIN_TEXT = ("vault", "actor")
@@ -38,6 +41,7 @@ class Call:
         self._opened: Opened | None = None
         self._erasing = False
         self._config: config.Config | None = None
+        self._line: Line | None = None
         self.changed = False
         self.output = output.Output(
             self.form(),
@@ -221,7 +225,7 @@ class Call:
 
         environment = self.shell.environment
         for problem in checkpoints.anchor(self.vault(), config.anchors(said), environment):
-            output.tell(self.shell.stderr, f"warning: {problem}")
+            self.warn(f"warning: {problem}")
 
     def lock_wait(self) -> float:
         wait = self.duration("lock_wait")
@@ -321,11 +325,34 @@ class Call:
     def note(self, text: str) -> None:
         """Say something on standard error, unless --quiet."""
         if not self.flag("quiet"):
-            output.tell(self.shell.stderr, text)
+            self.warn(text)
 
     def debug(self, text: str) -> None:
         if self.flag("debug"):
-            output.tell(self.shell.stderr, f"debug: {text}")
+            self.warn(f"debug: {text}")
+
+    def warn(self, text: str) -> None:
+        """Say something on standard error, --quiet or not."""
+        with self.aside():
+            output.tell(self.shell.stderr, text)
+
+    def progress(
+        self, hint: str, *, came: Callable[[], str | None] | None = None, shown: bool = True
+    ) -> Line:
+        """Return a block for what may last: it gets a `Progress`, to be shown to a person.
+
+        If it is interrupted, `hint` says how to go on, and `came` how far it came, if the progress
+        does not.
+        """
+        from bunkerctl.cli.progress import Line
+
+        seen = shown and self.shell.animated() and not self.flag("quiet")
+        self._line = Line(self.shell.stderr, hint, came, shown=seen)
+        return self._line
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Return a block in which no progress is drawn: for something else on the terminal."""
+        return self._line.aside() if self._line is not None else _nothing()
 
     def confirmed(self, question: str, answer: str) -> bool:
         """Tell whether a person agrees: by --yes, or by typing `answer`."""
@@ -355,6 +382,11 @@ class Call:
         if when == "auto":
             return self.shell.stdout.isatty() and environment.get("TERM") != "dumb"
         return when == "always"
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
 
 
 def _owner(directory: str) -> tuple[int, int] | None:

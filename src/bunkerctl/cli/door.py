@@ -33,7 +33,7 @@ def run_guarded(argv: list[str], surroundings: Shell, *, writable: bool) -> int:
         shell.silence(1)
         return EXIT_BROKEN_PIPE
     except errors.Interrupted as interrupted:
-        return _tell(errors.Stopped(interrupted.signum), argv, surroundings)
+        return _tell(errors.Stopped(interrupted), argv, surroundings)
     except Exception as error:
         code = _tell(_bug(error), argv, surroundings)
         if "--debug" in argv:

@@ -190,13 +190,15 @@ def sweep(
     if dry_run:
         done = sweeps.preview(vault, limit=count, max_deletes=most, accept_clock=accept_clock)
     else:
-        done = sweeps.run(
-            vault,
-            limit=count,
-            max_deletes=most,
-            accept_clock=accept_clock,
-            prove=None if receipts is None else partial(_write_receipts, call, receipts),
-        )
+        with call.progress("the next sweep tells who is erased, and goes on") as progress:
+            done = sweeps.run(
+                vault,
+                limit=count,
+                max_deletes=most,
+                accept_clock=accept_clock,
+                prove=None if receipts is None else partial(_write_receipts, call, receipts),
+                progress=progress,
+            )
     if call.output.form in ("plain", "table"):
         call.output.text("".join(f"{token}\n" for token in done.tokens))
         call.note(_summary(done))

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from bunkerctl.model import Progress
+
 
 @command(
     "export",
@@ -53,8 +55,15 @@ def export(
         if path is not None:
             files.check_writable(path, force=force)
 
-    chunks = _everyone(call, check) if identity is None else _person(call, identity, check)
-    call.deliver(chunks, path, force=force)
+    if identity is not None:
+        call.deliver(_person(call, identity, check), path, force=force)
+        return
+    everyone = _everyone(call, check)
+    hint = "what was written is not everybody: run it again"
+    shown = path is not None or not call.output.terminal
+    with call.progress(hint, shown=shown) as progress:
+        progress.begin("people exported", users.count(call.vault()))
+        call.deliver(_counted(everyone, progress), path, force=force)
 
 
 def _person(call: Call, identity: str, check: Callable[[], None]) -> Iterable[bytes]:
@@ -73,6 +82,12 @@ def _everyone(call: Call, check: Callable[[], None]) -> Iterator[bytes]:
         raise vault.refused("export.all", declined)
     now = call.now()
     return (_line(answers.exported_user(user, now)) for user in users.everyone(vault))
+
+
+def _counted(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        progress.done += 1
 
 
 def _line(answer: Answer) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import collections
+import os
 
 from bunkerctl import errors, files, imports, jsontext
-from bunkerctl.cli import output
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 
@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import BufferedIOBase
+
+    from bunkerctl.model import Progress
 
 
 @command(
@@ -48,13 +50,16 @@ def import_(
         on_conflict=on_conflict or "error", region=call.region(), dry_run=dry_run
     )
     tally = imports.Tally()
-    lines = files.lines(_source(call, file), jsontext.MAX_BYTES)
-    rejected = _told(call, imports.run(call.vault(), lines, options, tally))
-    kept = (one.raw + b"\n" for one in rejected if one.raw is not None)
-    if rejects is None:
-        collections.deque(kept, maxlen=0)
-    else:
-        files.write(rejects, kept, force=False, hint="name another file")
+    source = _source(call, file)
+    vault = call.vault()
+    with call.progress(_go_on(options), came=lambda: _came(tally, options)) as progress:
+        lines = _counted(files.lines(source, jsontext.MAX_BYTES), source, progress)
+        rejected = _told(call, imports.run(vault, lines, options, tally))
+        kept = (one.raw + b"\n" for one in rejected if one.raw is not None)
+        if rejects is None:
+            collections.deque(kept, maxlen=0)
+        else:
+            files.write(rejects, kept, force=False, hint="name another file")
     call.show(tally.counts())
     if tally.rejected:
         raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
@@ -71,5 +76,42 @@ def _source(call: Call, path: str) -> BufferedIOBase:
 
 def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports.Rejection]:
     for one in rejected:
-        output.tell(call.shell.stderr, f"error: line {one.line}: {one.error.message}")
+        call.warn(f"error: line {one.line}: {one.error.message}")
         yield one
+
+
+def _counted(
+    lines: Iterator[tuple[int, bytes | None]], source: BufferedIOBase, progress: Progress
+) -> Iterator[tuple[int, bytes | None]]:
+    """Pass lines on, and tell how many; of a file, about how many there will be."""
+    progress.begin("lines")
+    size = _size(source)
+    read = 0
+    for number, raw in lines:
+        read += len(raw or b"") + 1
+        progress.done = number
+        if size:
+            progress.total = max(number, round(number * size / read))
+        yield number, raw
+
+
+def _size(source: BufferedIOBase) -> int:
+    """Return how many bytes there are to read; 0 if that cannot be told."""
+    if not source.seekable():
+        return 0
+    here = source.tell()
+    size = source.seek(0, os.SEEK_END) - here
+    source.seek(here)
+    return size
+
+
+def _came(tally: imports.Tally, options: imports.Options) -> str:
+    if options.dry_run:
+        return "nothing was changed"
+    return f"{tally.added} added and {tally.updated} updated, of the first {tally.read} lines"
+
+
+def _go_on(options: imports.Options) -> str:
+    if options.dry_run or options.on_conflict != "error":
+        return "run it again"
+    return "run it again with --on-conflict skip: who is in by then is passed over"

@@ -7,7 +7,12 @@ from bunkerctl.cli import codes, keysource
 from bunkerctl.cli.answers import key as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.directory import read_header
 from bunkerctl.keys import Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.vault import Vault
 
 
 @command("key status")
@@ -119,12 +124,28 @@ def rotate(
     codes.check(call, recovery_file, no_recovery)
     opened = call.opened(alone=True)
     surroundings = call.surroundings()
-    with rotation.planned(opened, surroundings, skip_unreachable=skip_unreachable) as plan:
-        code = codes.offered(call, recovery_file, no_recovery)
-        done = rotation.carry_out(plan, code, recovery_file, surroundings)
+    vault, skip = opened.vault, skip_unreachable
+    line = call.progress("`bunkerctl key status` says more", came=lambda: _came(vault))
+    with (
+        line as progress,
+        rotation.planned(opened, surroundings, skip_unreachable=skip, progress=progress) as plan,
+    ):
+        with line.aside():
+            code = codes.offered(call, recovery_file, no_recovery)
+        done = rotation.carry_out(plan, code, recovery_file, surroundings, progress)
     call.changed = True
     call.show(answers.rotated(opened.vault.directory, plan, done, recovery_file))
     _tell_of_old_copies(call, plan, done, code, no_recovery)
+
+
+def _came(vault: Vault) -> str:
+    """Say what an interrupted rotation has left."""
+    header = read_header(vault.directory)
+    if header.succession is not None:
+        return "the next command finishes the rotation, or takes it back"
+    if header.key_id == vault.header.key_id:
+        return "the key is the old one, and whole"
+    return "the key is rotated, and whole"
 
 
 def _tell_of_old_copies(

@@ -51,6 +51,14 @@ class Shell:
         """Tell whether a person is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
 
+    def animated(self) -> bool:
+        """Tell whether standard error is a terminal where a line can be written over."""
+        return (
+            self.stderr.isatty()
+            and self.environment.get("TERM") not in (None, "", "dumb")
+            and not self.environment.get("CI")
+        )
+
 
 class _Input(io.FileIO):
     """Standard input; waiting for it, a signal that comes just before a read is heeded, too."""

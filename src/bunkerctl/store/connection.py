@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from bunkerctl.model import Progress
+
 APPLICATION_ID = 0x62756E6B  # "bunk"
 OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt a database when a WAL is reset
 SHORT_TURNS = 10
 SHORT_TURN_SECONDS = 0.002
 LONG_TURN_SECONDS = 0.02
+COPIED_AT_ONCE = 1000  # pages, and then a signal is heeded
 LEAST_ROOM = 64 * 1024
 """What a command needs at least, for SQLite's shared memory."""
 
@@ -210,7 +213,7 @@ class Database:
             if not next(turns, False):
                 return False
 
-    def rekey(self, key: bytes) -> None:
+    def rekey(self, key: bytes, progress: Progress) -> None:
         """Encrypt every page anew under a raw 256-bit key, in one transaction.
 
         After a failure close the database, and see which key opens it.
@@ -218,6 +221,9 @@ class Database:
         Raises:
             InputOutput: the disk is full, or refuses.
         """
+        pages, size = self._pages()
+        wal = f"{self.path}-wal"
+        progress.begin("pages encrypted anew", pages, lambda: min(pages, _size(wal) // size))
         try:
             self._connection.execute(f"PRAGMA rekey = \"x'{key.hex()}'\"")
         except sqlcipher3.Error as error:  # its code says nothing: a full disk is "not a database"
@@ -226,7 +232,7 @@ class Database:
                 hint="is there room? it stays as it was",
             ) from error
 
-    def copy_to(self, path: str, key: bytes) -> None:
+    def copy_to(self, path: str, key: bytes, progress: Progress) -> None:
         """Copy every page of one snapshot into an empty file, under a raw key of its own.
 
         Others go on writing (https://sqlite.org/backup.html).
@@ -234,17 +240,25 @@ class Database:
         Raises:
             InputOutput: the disk is full, or refuses.
         """
+
+        def copied(_status: int, left: int, total: int) -> None:
+            progress.done = total - left
+
+        progress.begin("pages copied", self._pages()[0])
         copy = sqlcipher3.connect(f"{_uri(path)}?mode=rw", uri=True, isolation_level=None)
         try:
             copy.execute("PRAGMA cipher_log_level = NONE")
             copy.set_key(f"x'{key.hex()}'")
             copy.execute("PRAGMA journal_mode = OFF")
-            self._connection.backup(copy, pages=-1)
+            self.begin(write=False)  # or it would start anew whenever another process wrote
+            self.one("PRAGMA schema_version")
+            self._connection.backup(copy, pages=COPIED_AT_ONCE, progress=copied)
         except sqlcipher3.Error as error:  # which side failed, and how, it does not tell
             raise InputOutput(
                 f"the disk is full, or refuses: the database could not be copied to {path}"
             ) from error
         finally:
+            self.rollback()
             copy.close()
 
     def problems(self) -> list[str]:
@@ -264,11 +278,15 @@ class Database:
 
     def excess(self) -> tuple[int, int]:
         """Return the number of the last page, and how many bytes the file has behind it."""
-        pages, size = int(self.one("PRAGMA page_count")[0]), int(self.one("PRAGMA page_size")[0])
+        pages, size = self._pages()
         return pages, max(0, os.path.getsize(self.path) - pages * size)
 
     def close(self) -> None:
         self._connection.close()
+
+    def _pages(self) -> tuple[int, int]:
+        """Return how many pages there are, and how many bytes each has."""
+        return int(self.one("PRAGMA page_count")[0]), int(self.one("PRAGMA page_size")[0])
 
     def _execute(self, sql: str, parameters: tuple[Any, ...]) -> Any:
         """Execute a statement, and again while another process has the lock, up to the wait."""
@@ -327,6 +345,13 @@ def _page_of(problem: str) -> int:
 
     found = re.search(r"page (\d+)", problem)
     return int(found[1]) if found else 0
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _uri(path: str) -> str:
