@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
 import select
+import shlex
 import struct
 import termios
 import time
 from types import TracebackType
 from typing import Any
 
+from bunkerctl.cli import door
+from bunkerctl.cli.shell import Shell
 from conftest import Home
 from wholeness import heed_signals
 
@@ -93,6 +97,27 @@ class Terminal:
 def _at_home_in(terminal: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
     heed_signals()
+
+
+def shown(home: Home, line: str, columns: int, **environment: str) -> str:
+    """Run a command in this process, by the home's clock, on a pseudo-terminal; return its output.
+
+    Standard output alone is a terminal, and it must hold no more than fits into its buffer.
+    """
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    found = b""
+    try:
+        with os.fdopen(slave, "wb") as out:
+            variables = {"TERM": "xterm-256color", **home.environment, **environment}
+            shell = Shell(io.BytesIO(), out, io.BytesIO(), variables, lambda: home.now)
+            assert door.run(shlex.split(line), shell) == 0, line
+            out.flush()
+            while select.select([master], [], [], 0)[0]:
+                found += os.read(master, 65536)
+    finally:
+        os.close(master)
+    return found.decode().replace("\r\n", "\n")
 
 
 def on_terminal(home: Home, line: str, columns: int, typed: bytes = b"") -> tuple[int, str]:

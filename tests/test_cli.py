@@ -84,7 +84,7 @@ def test_the_forms_of_one_thing(home: Home) -> None:
     path.write_text("")
     line = f"--config {path} config set exp.grace 4d"
     expected = {
-        "table": f"name     exp.grace\nvalue    4d\npath     {path}\nchanged  true\n",
+        "table": f"name     exp.grace\nvalue    4d\npath     {path}\nchanged  yes\n",
         "plain": f"name\texp.grace\nvalue\t4d\npath\t{path}\nchanged\ttrue\n",
         "csv": f"name,value,path,changed\nexp.grace,4d,{path},true\n",
         "json": f'{{"name":"exp.grace","value":"4d","path":"{path}","changed":true}}\n',
@@ -102,7 +102,9 @@ def test_the_forms_of_a_list(home: Home) -> None:
         f'{{"token":"{b}","field":"n","value":null}}',
     )
     expected = {
-        "table": f"token{' ' * 33}field  value\n{a}  n      x\\ty\\nz\\x1b\n{b}  n\n",
+        "table": (
+            f"token{' ' * 33}field  value\n{a}  n      x\\ty\\nz\\x1b\n{b}  n      -\n2 people\n"
+        ),
         "plain": f"{a}\tn\tx\\ty\\nz\\x1b\n{b}\tn\t\n",
         "json": f"[\n{objects[0]},\n{objects[1]}\n]\n",
         "jsonl": f"{objects[0]}\n{objects[1]}\n",

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bunkerctl.cli.output import cell
+from bunkerctl.cli.screen import WIDEST_NAME
 from conftest import Home, Result
 
 FIELDS = 10  # of a user: token to held
@@ -81,7 +83,7 @@ def test_no_list_lets_a_record_drive_the_terminal_or_forge_a_line(home: Home, fo
     out = harmless(home.ok(f"user list --reveal -o {form}"))
     assert "\t" not in out or form == "plain"
     if form == "table":
-        assert len(out.split("\n")) == len(records) + 2
+        assert len(out.split("\n")) == len(records) + 3  # header, count, and the last line's end
         return
     found = documents(form, out)
     assert {len(one) for one in found} == {FIELDS}
@@ -97,10 +99,15 @@ def test_no_record_drives_the_terminal_when_it_is_shown_alone(home: Home, form: 
             assert json.loads(out)["data"] == record
             exported = json.loads(harmless(home.ok(f"export {login}")))
             assert exported["user"]["data"] == record
-        elif form in ("plain", "table"):
+        elif form == "plain":
             lines = out.split("\n")
             assert len(lines) == FIELDS + 1
-            assert [line.count("\t") for line in lines[:-1]] == [form == "plain"] * FIELDS
+            assert [line.count("\t") for line in lines[:-1]] == [1] * FIELDS
+        elif form == "table":
+            name = cell(record["note"])  # a long one stands above its value, in both places
+            assert len(out.splitlines()) == 11 + 2 * (len(name) > WIDEST_NAME)
+            assert out.count(name) >= 2
+            assert "\t" not in out
 
 
 def test_a_single_value_is_raw_in_a_pipe_and_decodes_from_json(home: Home) -> None:
@@ -117,7 +124,7 @@ def test_a_column_of_single_values_has_a_line_a_person(home: Home, form: str) ->
     result = home.ok(f"user get - --field note -o {form}", "\n".join(records))
     harmless(result)
     if form == "table":
-        assert len(result.out.splitlines()) == len(records) + 1
+        assert len(result.out.splitlines()) == len(records) + 2  # header and count
         return
     found = documents(form, result.out)
     assert len(found) == len(records)
@@ -245,7 +252,7 @@ def test_nothing_is_cut_short(home: Home, form: str) -> None:
         out = home.ok(f"{command} -o {form}").out
         assert long in out
         assert "\u2026" not in out
-    assert len(home.ok("user list --reveal -o table").out.splitlines()) == 2
+    assert len(home.ok("user list --reveal -o table").out.splitlines()) == 3
 
 
 def on_terminal(home: Home, line: str) -> str:
@@ -276,7 +283,7 @@ def test_on_a_terminal_a_value_is_escaped_and_folded_but_whole(home: Home) -> No
     assert not RAW & set(table.replace("\n", ""))
     assert table.count("y") >= 300
     assert max(map(len, table.splitlines())) <= 80
-    assert {"token", "held"} <= set(table.split())
+    assert {"login", "note", "long", "none"} <= set(table.split())
 
 
 @settings(

@@ -22,12 +22,13 @@ def test_tables_fit_the_terminal_and_cut_no_token_and_no_time(home: Home, column
     token = home.add(email="ann@example.com", text=WORDS, x="x" * 500)
     home.start(token)
     due_at = home.ok(f"exp status {token} --json").json["due_at"]
+    minute = f"{due_at[:16].replace('T', ' ')}Z"
     for command in ("user list", "user list --reveal", "exp list", f"user get {token}"):
         code, shown = on_terminal(home, command, columns)
         assert code == 0
         assert max(map(len, lines(shown))) <= columns
         assert token in shown
-        assert due_at in shown
+        assert minute in shown
     assert "".join(shown.split()).count("word") == 40
     assert shown.count("x") >= 500
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, users, uuids
-from bunkerctl.model import TRANSITIONS, Expiration, Identity, Tombstone, User
+from bunkerctl.model import TRANSITIONS, Expiration, Identity, Tombstone, User, Value
 from bunkerctl.store import expirations as store
 from bunkerctl.store import tombstones
 from bunkerctl.store import users as people
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Transaction, Vault
 
 PAGE = 500
+WEEKS = 6
 
 
 def start(
@@ -106,6 +107,22 @@ def delete(tx: Transaction, exptoken: str) -> tuple[Tombstone, bool]:
             tx.event("exp.delete", token=found.token, counts={})
             return found, False
         return erasure.erase(tx, found, action="exp.delete", reason="link"), True
+
+
+class Ahead(Value):
+    """How many are to be erased, if nobody holds them: now, in each of some weeks, and later."""
+
+    now: int
+    weeks: list[int]
+    later: int
+
+
+def ahead(vault: Vault) -> Ahead:
+    """Count who falls due in the coming weeks; it names nobody, so it is no audit event."""
+    with vault.reading():
+        found = store.count_by_week(vault.db, vault.now(), WEEKS)
+    weeks = [found.get(week, 0) for week in range(1, WEEKS + 1)]
+    return Ahead(now=found.get(0, 0), weeks=weeks, later=found.get(WEEKS + 1, 0))
 
 
 def waiting(vault: Vault, until: int | None, limit: int | None) -> Iterator[User]:

@@ -8,6 +8,8 @@ from bunkerctl.errors import Invalid
 from bunkerctl.model import Value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = 86400
+WEEK = 7 * DAY
 HORIZON_YEARS = 100
 MAX_DIGITS = 12
 

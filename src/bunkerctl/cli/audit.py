@@ -36,7 +36,8 @@ def list_(
     """List audit events, newest last.
 
     An event tells who did what to whom and when: a token and the names of fields, never a
-    value. Looking at the trail is no event itself.
+    value. Looking at the trail is no event itself. At a terminal each is told as a sentence;
+    `audit show` has everything that an event says.
 
     Answer: a list of seq, at, action, outcome, actor, os_user, host, token, fields, reason, ref,
     hash.
@@ -57,8 +58,9 @@ def list_(
         actor=actor,
         limit=count,
     )
-    rows = map(answers.event, audit.listing(vault, wanted))
-    call.show_list(rows, answers.EVENT, brief=answers.EVENT_BRIEF)
+    whole = call.output.form == "table"
+    rows = (answers.event(one, whole=whole) for one in audit.listing(vault, wanted))
+    call.show_list(rows, answers.EVENT, noun="event", view="audit")
 
 
 @command("audit show", argument("seq", "SEQ", "number of the event"))
@@ -69,7 +71,7 @@ def show(call: Call, seq: str) -> None:
       bunkerctl audit show 1
     """
     number = call.number("SEQ", seq)
-    call.show(answers.event(audit.show(call.vault(), number), whole=True))
+    call.show(answers.event(audit.show(call.vault(), number), whole=True), "audit")
 
 
 @command("audit head")
@@ -152,7 +154,7 @@ def verify(call: Call, against: str | None, deep: bool) -> None:
     with call.progress("nothing is proven: run it again") as progress:
         found = audit.verify(vault, kept, progress)
         rows = commitments.check(vault, progress) if deep else None
-    call.show(answers.verification(found, rows))
+    call.show(answers.verification(found, rows), "verification")
     if not found.ok:
         raise errors.IntegrityFailure(
             found.problem or "", hint="compare with a backup and with heads kept elsewhere"

@@ -68,7 +68,7 @@ def list_(call: Call) -> None:
     """
     now = call.now()
     rows = (answers.backup(one, now) for one in backups.listing(call.vault()))
-    call.show_list(rows, answers.BACKUP)
+    call.show_list(rows, answers.BACKUP, noun="backup")
 
 
 @command("backup verify", CODE, FILE)

@@ -34,6 +34,7 @@ def people(
     action: str,
     acts: Acts,
     columns: tuple[str, ...],
+    view: str = "fields",
     *,
     erasing: bool = False,
 ) -> None:
@@ -55,11 +56,11 @@ def people(
         if erasing:
             show_erased(call, answer)
         else:
-            call.show(answer)
+            call.show(answer, view)
         return
     vault = call.vault(erasing=erasing)
     tally = _Tally()
-    call.show_list(_each(call, acts, tally, erasing=erasing), columns)
+    call.show_list(_each(call, acts, tally, erasing=erasing), columns, noun="person", view=view)
     with vault.transaction() as tx:
         tx.event(action, counts={"read": tally.read, "failed": tally.failed})
     failed = f"{tally.failed} of {tally.read} lines failed"

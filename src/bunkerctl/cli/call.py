@@ -49,6 +49,8 @@ class Call:
             shell.stderr,
             terminal=shell.stdout.isatty(),
             color=self._color(),
+            columns=shell.columns(),
+            now=self.now,
             saved=self.saved,
         )
 
@@ -296,8 +298,10 @@ class Call:
 
     # The answer.
 
-    def show(self, answer: Answer) -> None:
-        self.output.one(answer)
+    def show(
+        self, answer: Answer, view: str = "fields", *, beside: Callable[[], Any] | None = None
+    ) -> None:
+        self.output.one(answer, view, beside)
 
     def line(self, text: str | None) -> None:
         """Write one value by itself."""
@@ -312,15 +316,9 @@ class Call:
             files.write(path, chunks, force=force)
             self.note("written")
 
-    def show_list(
-        self,
-        answers: Any,
-        columns: tuple[str, ...],
-        *,
-        brief: tuple[str, ...] = (),
-        at_once: bool = False,
-    ) -> None:
-        self.output.many(answers, columns, brief=brief, at_once=at_once)
+    def show_list(self, answers: Any, columns: tuple[str, ...], **how: Any) -> None:
+        """Write a list, as `Output.many` does."""
+        self.output.many(answers, columns, **how)
 
     def note(self, text: str) -> None:
         """Say something on standard error, unless --quiet."""
@@ -333,6 +331,8 @@ class Call:
 
     def warn(self, text: str) -> None:
         """Say something on standard error, --quiet or not."""
+        if self.output.terminal:
+            self.output.flush()  # what came before it is seen before it
         with self.aside():
             output.tell(self.shell.stderr, text)
 

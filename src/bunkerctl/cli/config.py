@@ -21,7 +21,7 @@ def show(call: Call) -> None:
         {"name": name, "value": settings.get(name), "source": settings.source(name)}
         for name in config.SETTINGS
     ]
-    call.show_list(rows, answers.SETTING)
+    call.show_list(rows, answers.SETTING, noun="setting")
 
 
 @command("config get", argument("name", "NAME", "a setting, like exp.grace"))

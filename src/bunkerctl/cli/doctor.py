@@ -37,6 +37,13 @@ def doctor(call: Call) -> None:
             found.append(finding)
             yield answers.finding(finding)
 
-    call.show_list(shown(), answers.FINDING, brief=answers.FINDING_BRIEF, at_once=True)
+    call.show_list(
+        shown(),
+        answers.FINDING,
+        noun="finding",
+        view="doctor",
+        brief=answers.FINDING_BRIEF,
+        at_once=True,
+    )
     if problem := diagnosis.gravest(found):
         raise problem

@@ -39,7 +39,7 @@ def list_(call: Call, limit: str | None) -> None:
     """
     count = call.count("--limit", limit)
     rows = map(answers.tombstone, receipts.listing(call.vault(), count))
-    call.show_list(rows, answers.TOMBSTONE)
+    call.show_list(rows, answers.TOMBSTONE, noun="erasure")
 
 
 @command(

@@ -49,7 +49,12 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
         return _changed(call, *expirations.start(tx, found, due_at, restart=restart))
 
     batch.people(
-        call, identity, "exp.start", batch.one_by_one(answer), (*answers.EXPIRATION, "changed")
+        call,
+        identity,
+        "exp.start",
+        batch.one_by_one(answer),
+        (*answers.EXPIRATION, "changed"),
+        "exp",
     )
 
 
@@ -67,7 +72,7 @@ def status(call: Call, identity: str) -> None:
     def answer(tx: Transaction, found: Identity) -> Answer:
         return _answer(call, expirations.status(tx, found))
 
-    batch.people(call, identity, "exp.status", batch.one_by_one(answer), answers.EXPIRATION)
+    batch.people(call, identity, "exp.status", batch.one_by_one(answer), answers.EXPIRATION, "exp")
 
 
 @command("exp cancel", IDS)
@@ -84,7 +89,12 @@ def cancel(call: Call, identity: str) -> None:
         return _changed(call, *expirations.cancel(tx, found))
 
     batch.people(
-        call, identity, "exp.cancel", batch.one_by_one(answer), (*answers.EXPIRATION, "changed")
+        call,
+        identity,
+        "exp.cancel",
+        batch.one_by_one(answer),
+        (*answers.EXPIRATION, "changed"),
+        "exp",
     )
 
 
@@ -101,7 +111,7 @@ def retain(call: Call, exptoken: str) -> None:
       bunkerctl exp retain 4f2c1c9e-6f0e-4b8e-9d57-0f7c1a0f2b11
     """
     found = identities.parse_uuid(exptoken, "the exptoken")
-    call.show(_changed(call, *expirations.retain(call.vault(), found)))
+    call.show(_changed(call, *expirations.retain(call.vault(), found)), "exp")
 
 
 @command("exp delete", EXPTOKEN)
@@ -133,6 +143,8 @@ def delete(call: Call, exptoken: str) -> None:
 def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     """List who waits, soonest due first.
 
+    At a terminal, bars below the list show how many fall due in each of the coming weeks.
+
     Answer: a list of token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
     retain_url, delete_url.
 
@@ -145,9 +157,11 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
             raise errors.Usage("--due and --within: choose one")
         until = times.after(call.now(), times.parse_duration(within))
     count = call.count("--limit", limit)
-    found = expirations.waiting(call.vault(), until, count)
+    vault = call.vault()
+    found = expirations.waiting(vault, until, count)
     rows = (_answer(call, user) for user in found)
-    call.show_list(rows, answers.EXPIRATION, brief=answers.EXPIRATION_BRIEF)
+    ahead = None if due else partial(expirations.ahead, vault)
+    call.show_list(rows, answers.EXPIRATION, noun="person", view="exp", beside=ahead)
 
 
 @command(
@@ -203,7 +217,7 @@ def sweep(
         call.output.text("".join(f"{token}\n" for token in done.tokens))
         call.note(_summary(done))
     elif call.output.form == "csv":
-        call.show_list(({"token": token} for token in done.tokens), ("token",))
+        call.show_list(({"token": token} for token in done.tokens), ("token",), noun="person")
     else:
         call.show(answers.sweep(done))
     try:

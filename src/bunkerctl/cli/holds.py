@@ -50,4 +50,6 @@ def release(call: Call, identity: str) -> None:
 
 def _show_hold(call: Call, user: User, changed: bool) -> None:
     now = call.now()
-    call.show({**answers.user(user, now), "hold": answers.hold(user, now), "changed": changed})
+    call.show(
+        {**answers.user(user, now), "hold": answers.hold(user, now), "changed": changed}, "user"
+    )

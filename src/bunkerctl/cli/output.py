@@ -22,9 +22,6 @@ _CELL_ESCAPES = {
 _CSV_ESCAPES = {  # a quoted cell may have lines and tabs
     code: escape for code, escape in _CELL_ESCAPES.items() if chr(code) not in "\t\n"
 }
-GAP = 2
-UNBROKEN = 36  # a UUID; times and names are shorter
-LEAST = 16
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -35,8 +32,23 @@ class Failure(Value):
     error: BunkerError
 
 
+class Seen(Value):
+    """What a view is told besides the answers: the time, and of a list its columns and its noun.
+
+    `beside` is shown with them, and in no answer.
+    """
+
+    now: int
+    names: tuple[str, ...]
+    noun: str
+    beside: Any
+
+
 class Output:
-    """Standard output in one form; `terminal` says that a person looks at it."""
+    """Standard output in one form; `terminal` says that a person looks at it.
+
+    `columns` is the width of the terminal, if it is one; `now` tells the time.
+    """
 
     def __init__(
         self,
@@ -46,6 +58,8 @@ class Output:
         *,
         terminal: bool = False,
         color: bool = False,
+        columns: int | None = None,
+        now: Callable[[], int] = int,
         saved: Callable[[], bool] = bool,
     ) -> None:
         self.form = form
@@ -53,16 +67,24 @@ class Output:
         self._stdout = stdout
         self._stderr = stderr
         self._color = color
+        self._columns = columns
+        self._now = now
         self._saved = saved
 
-    def one(self, answer: Answer) -> None:
-        """Write one thing."""
+    def one(
+        self, answer: Answer, view: str = "fields", beside: Callable[[], Any] | None = None
+    ) -> None:
+        """Write one thing; a table of it is drawn by that module of `views`.
+
+        `beside` is called for what only a table shows.
+        """
         if self.form in ("json", "jsonl"):
             self.text(_json(answer) + "\n")
         elif self.form == "csv":
-            self.many([answer], tuple(answer))
+            self.many([answer], tuple(answer), noun="")
         elif self.form == "table":
-            self._table((), [[name, cell(value)] for name, value in answer.items()])
+            seen = Seen(now=self._now(), names=(), noun="", beside=beside and beside())
+            self._draw(view, "one", answer, seen)
         else:
             self.text("".join(f"{name}\t{cell(value)}\n" for name, value in answer.items()))
 
@@ -71,18 +93,23 @@ class Output:
         answers: Iterable[Answer | Failure],
         columns: tuple[str, ...],
         *,
+        noun: str,
+        view: str = "fields",
         brief: tuple[str, ...] = (),
+        beside: Callable[[], Any] | None = None,
         at_once: bool = False,
     ) -> None:
-        """Write a list as it comes.
+        """Write a list as it comes; a table of it is drawn by that module of `views`.
 
-        `brief` are the columns of a table, if not all; `at_once` lets each item out before the
-        next is asked for.
+        `noun` is what there is a list of, `brief` are the columns of a table, if not all, `beside`
+        is called for what only a table shows; `at_once` lets each item out before the next is
+        asked for.
         """
         if self.form == "table":
-            names = brief or columns
             rows = [row for item in answers if (row := self._row(item)) is not None]
-            self._table(names, [[cell(row[name]) for name in names] for row in rows])
+            found = beside and beside()
+            seen = Seen(now=self._now(), names=brief or columns, noun=noun, beside=found)
+            self._draw(view, "many", rows, seen)
             return
         opening, between, closing = {
             "json": ("[\n", ",\n", "\n]\n"),
@@ -145,39 +172,16 @@ class Output:
             return None
         return item
 
-    def _table(self, names: tuple[str, ...], rows: list[list[str]]) -> None:
-        """Draw a table; where it would break what must stay whole, a block of lines an item.
+    def _draw(self, view: str, shape: str, found: Any, seen: Seen) -> None:
+        """Draw an answer (`one`) or a list (`many`) for a person, as a module of views does."""
+        from importlib import import_module
 
-        Without names it has no header.
-        """
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        from bunkerctl.cli.screen import Screen
 
-        console = Console(
-            force_terminal=self._color,
-            no_color=not self._color,
-            color_system="standard" if self._color else None,
-            width=None if self.terminal else 100_000,
-            highlight=False,
-        )
-        lines = [list(names), *rows] if names else rows
-        least = [max(map(_least, cells)) for cells in zip(*lines, strict=True)]
-        if names and sum(least) + GAP * len(least) > console.width:
-            for number, row in enumerate(rows):
-                self.text("\n" if number else "")
-                self._table((), [list(pair) for pair in zip(names, row, strict=True)])
-            return
-        table = Table(show_header=bool(names), box=None, pad_edge=False, padding=(0, GAP, 0, 0))
-        for width, cells in zip(least, zip(*lines, strict=True), strict=True):
-            whole = max(map(len, cells)) <= width
-            head = Text(cells[0]) if names else ""
-            table.add_column(head, overflow="fold", min_width=width, no_wrap=whole)
-        for row in rows:
-            table.add_row(*map(Text, row))
-        with console.capture() as screen:
-            console.print(table)
-        self.text("".join(line.rstrip() + "\n" for line in screen.get().splitlines()))
+        module = import_module(f"bunkerctl.cli.views.{view}")
+        screen = Screen(self._columns, color=self._color)
+        getattr(module, shape)(screen, found, seen)
+        self.text(screen.text())
 
 
 def lines(form: str, answers: Iterable[Answer], columns: tuple[str, ...]) -> Iterator[str]:
@@ -206,11 +210,6 @@ def cell(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return safe(",".join(value))
     return jsontext.escaped(jsontext.dumps(value))
-
-
-def _least(text: str) -> int:
-    """Return the least width of a cell: short words stay whole, long values are folded."""
-    return len(text) if len(text) <= UNBROKEN and " " not in text else LEAST
 
 
 def safe(text: str) -> str:

@@ -22,6 +22,7 @@ else:
 
 AGAIN_SECONDS = 0.01
 FOR_EVER = float("inf")
+DEFAULT_COLUMNS = 80
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -50,6 +51,18 @@ class Shell:
     def attended(self) -> bool:
         """Tell whether a person is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
+
+    def columns(self) -> int | None:
+        """Return how wide the terminal is, None if standard output is none.
+
+        COLUMNS says otherwise, where it is set (POSIX.1-2024, 8.3).
+        """
+        if not self.stdout.isatty():
+            return None
+        said = self.environment.get("COLUMNS", "")
+        if said.isascii() and said.isdecimal() and int(said[:6]):
+            return int(said[:6])
+        return os.get_terminal_size(self.stdout.fileno()).columns or DEFAULT_COLUMNS
 
     def animated(self) -> bool:
         """Tell whether standard error is a terminal where a line can be written over."""

@@ -73,7 +73,8 @@ def get(call: Call, field: str | None, identity: str) -> None:
         columns = answers.USER if field is None else ("token", "field", "value")
         from bunkerctl.cli import batch
 
-        batch.people(call, identity, "user.get", batch.one_by_one(answer), columns)
+        view = "user" if field is None else "fields"
+        batch.people(call, identity, "user.get", batch.one_by_one(answer), columns, view)
         return
     whose = call.identity(identity)
     with call.vault().transaction() as tx:
@@ -115,7 +116,7 @@ def update(
     patch = _document(call, data, fields, "the patch")
     patches.check(patch)
     user, changed = users.update(call.vault(), whose, patch, call.region(), version)
-    call.show({**answers.user(user, call.now()), "changed": changed})
+    call.show({**answers.user(user, call.now()), "changed": changed}, "user")
 
 
 @command(
@@ -159,7 +160,7 @@ def list_(
     now = call.now()
     found = users.listing(vault, wanted, reveal=reveal)
     rows = (answers.user(user, now, masked=not reveal) for user in found)
-    call.show_list(rows, answers.USER, brief=answers.USER_BRIEF)
+    call.show_list(rows, answers.USER, noun="person", view="user")
 
 
 @command("user forget", IDS)

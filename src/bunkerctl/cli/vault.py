@@ -10,6 +10,11 @@ from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
 from bunkerctl.directory import check_outside, read_header
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bunkerctl.expirations import Ahead
+    from bunkerctl.vault import Vault
+
 
 @command(
     "init",
@@ -56,6 +61,7 @@ def status(call: Call, check: bool, max_age: str | None) -> None:
     """Show the vault in a few numbers.
 
     `due` and `overdue` leave out who is held. It names nobody, so it is no audit event.
+    At a terminal, bars show how many fall due in each of the coming weeks.
 
     Answer: vault, vault_id, users, waiting, due, overdue, held, erased, last_sweep, next_due,
     key_source.
@@ -69,7 +75,7 @@ def status(call: Call, check: bool, max_age: str | None) -> None:
     opened = call.opened()
     vault = opened.vault
     found = statuses.read(vault, overdue_before, opened.route.source)
-    call.show(answers.status(found))
+    call.show(answers.status(found), "vault", beside=lambda: _ahead(vault))
     if check and (overdue := statuses.check(found, vault.now(), age)):
         raise overdue
 
@@ -109,3 +115,9 @@ def destroy(call: Call, confirm: str | None) -> None:
         done = destruction.go_on(directory, header, call.session(), call.lock_wait())
     call.changed = True
     call.show(answers.destroyed(done, users))
+
+
+def _ahead(vault: Vault) -> Ahead:
+    from bunkerctl import expirations
+
+    return expirations.ahead(vault)

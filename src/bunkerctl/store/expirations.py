@@ -79,6 +79,20 @@ def count_due(db: Database, now: int, by: int) -> int:
     return int(db.one(f"SELECT count(*) FROM expirations e WHERE {_DUE}", now, by)[0])
 
 
+def count_by_week(db: Database, now: int, weeks: int) -> dict[int, int]:
+    """Count who waits and is not held, by when it is due: 0 is now, 1 within the first week.
+
+    `weeks` + 1 stands for everything later.
+    """
+    rows = db.rows(
+        "SELECT min(max((e.due_at - ?1 + 604799) / 604800, 0), ?2 + 1), count(*)"
+        f" FROM expirations e WHERE e.status = 'wait' AND NOT {_HELD} GROUP BY 1",
+        now,
+        weeks,
+    )
+    return {int(week): int(count) for week, count in rows}
+
+
 def count_held(db: Database, now: int) -> int:
     """Count who is due and held."""
     return int(

@@ -28,8 +28,6 @@ EVENT = (
     "ref",
     "hash",
 )
-EVENT_BRIEF = ("seq", "at", "action", "outcome", "actor", "token")
-"""What a table of many shows; the other forms have every field."""
 
 
 def event(found: Event, *, whole: bool = False) -> Answer:

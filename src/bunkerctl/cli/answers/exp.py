@@ -26,7 +26,6 @@ EXPIRATION = (
     "retain_url",
     "delete_url",
 )
-EXPIRATION_BRIEF = ("token", "due_at", "due", "held")
 
 
 def expiration(found: User | Tombstone, now: int, overdue_before: int, base: str | None) -> Answer:

@@ -23,7 +23,6 @@ USER = (
     "due_at",
     "held",
 )
-USER_BRIEF = ("token", "data", "expstatus", "due_at", "held")
 ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
 
 
