@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -84,3 +85,20 @@ def test_man_pages_name_only_pages_that_are_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\", "")
     named = re.findall(r"(bunkerctl[a-z-]*) ?\((\d)\)", text)
     assert {f"{name}.{section}" for name, section in named} <= {page.name for page in PAGES}
+
+
+def test_the_picture_of_a_session_is_the_same_each_time_and_well_formed() -> None:
+    script = "import session; print(session.picture(), end='')"
+    line = [sys.executable, "-c", script]
+    drawn = [
+        subprocess.run(line, cwd=ROOT / "tools", capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert drawn[0] == drawn[1]
+    texts = ["".join(one.itertext()) for one in ElementTree.fromstring(drawn[0])]
+    assert {"erased 1 of 1 due" in text for text in texts} == {True, False}
+    right = [
+        float(one.attrib["x"]) + float(one.attrib["textLength"])
+        for one in ElementTree.fromstring(drawn[0]).iter("{http://www.w3.org/2000/svg}text")
+    ]
+    assert max(right) < float(ElementTree.fromstring(drawn[0]).attrib["viewBox"].split()[2])

@@ -1,4 +1,5 @@
-"""Write what is made from the command table: man pages, completions, the README's reference.
+"""Write what is made from the command table: man pages, completions, the README's reference and
+its picture of a session.
 
 `python tools/generate.py` writes the files, `--check` only says which are stale.
 """
@@ -11,6 +12,7 @@ from pathlib import Path
 import completions
 import manpages
 import readme
+import session
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,6 +24,7 @@ def generated() -> dict[str, str]:
         **{f"man/{name}": text for name, text in manpages.pages().items()},
         **{f"completions/{name}": text for name, text in completions.scripts().items()},
         "README.md": readme.put_into(text),
+        session.PATH: session.picture(),
     }
 
 
