@@ -38,6 +38,37 @@ def newest(home: Home) -> tuple[object, object, object]:
     return event["action"], event["outcome"], event["token"]
 
 
+def test_a_change_of_expstatus_says_what_it_was(home: Home) -> None:
+    token = home.add(login="ann")
+    home.start(token)
+    for line in (
+        f"exp start {token}",
+        f"exp start {token} --restart",
+        f"exp cancel {token}",
+        f"exp cancel {token}",
+    ):
+        home.ok(line)
+    exptoken = home.start(token)
+    home.ok(f"exp retain {exptoken}")
+    home.ok(f"exp retain {exptoken}")
+    home.ok(f"user forget {token} --yes")
+    home.ok(f"user forget {token} --yes")
+    count = len(events(home))
+    said = [home.ok(f"audit show {seq} --json").json for seq in range(3, count + 1)]
+    assert [(one["action"], one.get("was")) for one in said] == [
+        ("exp.start", "none"),
+        ("exp.start", None),
+        ("exp.start", "wait"),
+        ("exp.cancel", "wait"),
+        ("exp.cancel", None),
+        ("exp.start", "none"),
+        ("exp.retain", "wait"),
+        ("exp.retain", None),
+        ("user.forget", "retain"),
+        ("user.forget", None),
+    ]
+
+
 def test_every_act_is_one_event_with_its_action_and_token(home: Home) -> None:
     token = home.add(login="ann")
     exptoken = home.start(token)

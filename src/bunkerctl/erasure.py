@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Transaction, Vault
 
 
-def erase(tx: Transaction, user: User, *, action: str, reason: str) -> Tombstone:
+def erase(
+    tx: Transaction, user: User, *, action: str, reason: str, was: str | None = None
+) -> Tombstone:
     """Destroy all that is personal of a user; see `erase_all`."""
-    return erase_all(tx, [user], action=action, reason=reason)[0]
+    return erase_all(tx, [user], action=action, reason=reason, was=was)[0]
 
 
-def erase_all(tx: Transaction, people: list[User], *, action: str, reason: str) -> list[Tombstone]:
+def erase_all(
+    tx: Transaction, people: list[User], *, action: str, reason: str, was: str | None = None
+) -> list[Tombstone]:
     """Destroy all that is personal of some users, within a transaction; each leaves a tombstone.
 
-    `reason` is `request`, `link`, `sweep` or `restore`. The bytes are gone from the disk
-    only after `scrub`: call it once the transaction is committed.
+    `reason` is `request`, `link`, `sweep` or `restore`; `was` is the expstatus until now, if not
+    the users'. The bytes are gone from the disk only after `scrub`: call it once the transaction
+    is committed.
 
     Raises:
         Held: a legal hold bars it for one of them.
@@ -43,6 +48,7 @@ def erase_all(tx: Transaction, people: list[User], *, action: str, reason: str) 
             counts=counts[user.id],
             requested_at=times.text(plan.started_at) if plan else None,
             due_at=times.text(plan.due_at) if plan else None,
+            was=was or user.expstatus(),
         )
         left.append(
             Tombstone(

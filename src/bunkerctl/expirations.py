@@ -172,7 +172,9 @@ def _put_status(tx: Transaction, user: User, status: str) -> None:
 
 
 def _recorded(tx: Transaction, user: User, action: str, changed: bool) -> User:
-    tx.event(action, token=user.token, fields=["expstatus"] if changed else [])
+    """Record what was done to a person, found as `user`; return it as it is now."""
+    fields, was = (["expstatus"], user.expstatus()) if changed else ([], None)
+    tx.event(action, token=user.token, fields=fields, was=was)
     return users.reread(tx, user.id)
 
 

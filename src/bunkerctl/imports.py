@@ -194,7 +194,7 @@ def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
         )
         expirations.put(tx.db, user.id, expiration)
         action = "exp.start" if incoming.expstatus == "wait" else "exp.retain"
-        tx.event(action, token=user.token, fields=["expstatus"])
+        tx.event(action, token=user.token, fields=["expstatus"], was="none")
     if incoming.held:
         _hold(tx, user)
 

@@ -290,12 +290,13 @@ def _one(tx: Transaction, erased: Tombstone) -> bool:
         return False
     user = users.by_token(tx.db, erased.token)
     if user is None:  # added after the backup, and erased: nobody may import that token again
-        event = tx.event(ACTION, token=erased.token, counts=erased.counts)
+        event = tx.event(ACTION, token=erased.token, counts=erased.counts, was="expired")
         tombstones.put(tx.db, [erased.with_(event=event, reason="restore")])
         state.add_erased(tx.db, event, living=0)
         return False
     plan = user.expiration
     if erased.exptoken is not None:  # its links stay void, though they came after the backup
         plan = Expiration(exptoken=erased.exptoken, status="none", started_at=0, due_at=0)
-    erasure.erase(tx, user.with_(hold=None, expiration=plan), action=ACTION, reason="restore")
+    known, was = user.with_(hold=None, expiration=plan), user.expstatus()
+    erasure.erase(tx, known, action=ACTION, reason="restore", was=was)
     return True

@@ -209,7 +209,8 @@ class Transaction:
         """Append an event to the audit trail; return its number.
 
         `fields` are the names of what changed, `commitment` is that of the new record. `more`
-        is what an action has besides, never of a person: the id of a key, times.
+        is what an action has besides, never a person's data: the id of a key, times, and what an
+        expstatus `was`, so that the trail can be counted.
         """
         seq = self._tree.size + len(self._events) + 1
         said = {"seq": seq, "action": action, "outcome": outcome, "token": token, "fields": fields}
