@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := build/bare
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test torture lint docs wheel smoke bench clean
+.PHONY: help demo test torture lint docs wheel smoke bench bench-report clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make wheel    build the wheel into dist/"
 	@echo "make smoke    install the wheel into a bare venv, and try it there"
 	@echo "make bench    measure a cold call against its floor"
+	@echo "make bench-report  measure a report on a million people, for half an hour"
 
 demo: $(VENV)/.installed
 	@$(BIN)/bunkerctl demo
@@ -49,6 +50,9 @@ smoke: $(BARE)/.installed
 
 bench: $(BARE)/.installed
 	$(BARE)/bin/python bench/cold.py bench/RESULTS.md
+
+bench-report: $(BARE)/.installed
+	$(BARE)/bin/python bench/report.py bench/REPORT.md
 
 clean:
 	rm -rf $(VENV) build dist

@@ -9,7 +9,7 @@ _bunkerctl() {
             --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
             -*) ;;
             *) case " $path $word" in
-                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
             esac ;;
         esac
     done
@@ -43,13 +43,14 @@ _bunkerctl() {
             'key recovery create --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'key recovery verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'key restore --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+            'report --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         esac
         [[ $words ]] && break
     done
     if [[ -z $words && $skip ]]; then return; fi
     if [[ -z $words ]]; then
         case $path in
-            '') words="init status user exp export audit erasure backup key doctor destroy config demo" ;;
+            '') words="init status user exp export audit erasure backup key report doctor destroy config demo" ;;
             'user') words="add get update list forget import hold release" ;;
             'exp') words="start status cancel retain delete list sweep" ;;
             'audit') words="list show head checkpoint key verify export prune" ;;
@@ -84,6 +85,7 @@ _bunkerctl() {
             'key recovery create') [[ $cur == -* ]] && words="--recovery-file" ;;
             'key recovery verify') [[ $cur == -* ]] && words="--recovery-file" ;;
             'key restore') [[ $cur == -* ]] && words="--recovery-file --replace" ;;
+            'report') [[ $cur == -* ]] && words="--since --until --out --force" ;;
             'destroy') [[ $cur == -* ]] && words="--confirm" ;;
         esac
         if [[ $cur == -* ]]; then words="$words --vault --config -o --output --json --key-file --key-command --key-fd --keyring-timeout --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version"; fi

@@ -13,11 +13,11 @@ ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors uuids",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
-    " manifests ballast",
+    " manifests ballast webpage forks",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
-    " checkpoints commitments receipts pruning backups reinstatement",
+    " checkpoints commitments receipts pruning backups reinstatement tallies figures reports",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

@@ -165,6 +165,8 @@ FAILING = {
     + each("key recovery verify", "--recovery-file -", stdin="CANARY-canary"),
     "key restore": each("key restore", "", "canary", "--key-fd canary")
     + each("key restore", "--recovery-file -", stdin="canary" * 1000),
+    "report": each("report", "canary", "--since canary", "--until canary", "--out /dev/null")
+    + each("report", "--out /nowhere/x", "--out - -o csv", "--since 2030-01-01"),
     "doctor": each("doctor", "canary", "--key-fd canary"),
     "destroy": each("destroy", "", "canary", "--confirm canary"),
     "config show": each("config show", "canary"),

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "man").glob("man?/*"))
+GROUPS = "user exp export audit erasure backup key"
 CHECKERS = ("groff -z -man -ww -Tutf8", "mandoc -T lint -W warning")
 BASH = """
 source completions/bunkerctl.bash
@@ -53,7 +54,7 @@ def test_a_stale_page_and_a_stray_one_are_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), "init status user exp export audit erasure backup key doctor destroy config demo"),
+        (("",), f"init status {GROUPS} report doctor destroy config demo"),
         (("user", "g"), "get"),
         (("--vault", "user", "exp", "sw"), "sweep"),
         (("user", "list", "--expstatus", ""), "none wait retain expired"),

@@ -89,6 +89,25 @@ def test_the_roots_are_those_of_certificate_transparency() -> None:
 
 
 @pytest.mark.parametrize("size", range(len(EVENTS)))
+def test_leaves_that_are_added_at_once_give_the_same_tree(size: int) -> None:
+    for end in range(size, len(EVENTS) + 1):
+        tree = grown(EVENTS[:size])
+        tree.extend([merkle.leaf_hash(event) for event in EVENTS[size:end]])
+        assert (tree.size, tree.frontier()) == (end, grown(EVENTS[:end]).frontier())
+
+
+@pytest.mark.parametrize("height", range(4))
+def test_perfect_subtrees_that_are_added_give_the_same_tree(height: int) -> None:
+    count = 1 << height
+    for begin in range(0, len(EVENTS) + 1, count):
+        for end in range(begin, len(EVENTS) + 1, count):
+            starts = range(begin, end, count)
+            tree = grown(EVENTS[:begin])
+            tree.extend([grown(EVENTS[at : at + count]).root() for at in starts], height)
+            assert (tree.size, tree.frontier()) == (end, grown(EVENTS[:end]).frontier())
+
+
+@pytest.mark.parametrize("size", range(len(EVENTS)))
 def test_a_tree_of_any_size_goes_on_from_its_frontier(size: int) -> None:
     tree = grown(EVENTS[:size])
     assert (tree.size, tree.root()) == (size, naive_root(EVENTS[:size]))

@@ -2,7 +2,8 @@
 # What the system must have. As root on Debian or Ubuntu it is installed, else it is named.
 #   packages.sh python   print a Python that is new enough
 #   packages.sh venv     let that Python make virtual environments
-#   packages.sh test     what the tests need besides: a keyring, a clock that can be moved, strace
+#   packages.sh test     what the tests need besides: a keyring, a clock that can be moved, strace,
+#                        a browser that prints
 set -eu
 
 python() {
@@ -49,6 +50,8 @@ test)
     command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
     command -v faketime >/dev/null || missing="$missing faketime libfaketime"
     command -v strace >/dev/null || missing="$missing strace"
+    command -v chromium >/dev/null || missing="$missing chromium"
+    command -v pdftotext >/dev/null || missing="$missing poppler-utils"
     if [ -z "$missing" ]; then
         exit 0
     fi
@@ -59,7 +62,8 @@ test)
         echo "not installed:$missing" >&2
         echo "so left out: tests of the keyring (dbus-daemon, gnome-keyring)," \
             "tests that move the clock of a process (faketime)," \
-            "tests that kill a process at a system call (strace)" >&2
+            "tests that kill a process at a system call (strace)," \
+            "tests that look at pages in a browser (chromium, poppler-utils)" >&2
     fi
     ;;
 esac

@@ -83,7 +83,7 @@ def examine(
     yield from _place(directory)
     yield from _permissions(os.path.realpath(directory))
     yield from _room(directory)
-    yield from _recovery(header)
+    yield from recovery(header)
     try:
         opened = opening.open_(directory, given, surroundings)
     except errors.BunkerError as error:
@@ -98,10 +98,10 @@ def examine(
     checks: tuple[tuple[str, Iterator[Finding]], ...] = (
         ("key", _key(opened, surroundings)),
         ("database", _database(vault)),
-        ("clock", _clock(vault)),
+        ("clock", clock(vault)),
         ("audit", _audit(vault)),
-        ("erasures", _erasures(vault)),
-        ("sweep", _sweep(vault, overdue_before)),
+        ("erasures", erasures(vault)),
+        ("sweep", sweep(vault, overdue_before)),
     )
     try:
         for name, findings in checks:
@@ -169,7 +169,8 @@ def _renewal(place: Route, error: errors.BunkerError) -> str:
     return f"who takes it from there fails: `bunkerctl key enroll {words}{other}`"
 
 
-def _recovery(header: Header) -> Iterator[Finding]:
+def recovery(header: Header) -> Iterator[Finding]:
+    """Tell whether there is a recovery code."""
     if header.recovery is None:
         yield warning(
             "recovery", "there is no recovery code: who loses the key loses all", RECOVERY_HINT
@@ -233,7 +234,8 @@ def _room(directory: str) -> Iterator[Finding]:
         yield ok("disk", text)
 
 
-def _clock(vault: Vault) -> Iterator[Finding]:
+def clock(vault: Vault) -> Iterator[Finding]:
+    """Judge the clock by the last sweep and the newest event, as a sweep would."""
     now = vault.now()
     with vault.reading():
         reference = state.sweeps(vault.db).reference_at
@@ -287,7 +289,8 @@ def _audit(vault: Vault) -> Iterator[Finding]:
         yield broken("audit", errors.IntegrityFailure(problem, hint=hint))
 
 
-def _erasures(vault: Vault) -> Iterator[Finding]:
+def erasures(vault: Vault) -> Iterator[Finding]:
+    """Tell whether every erasure is finished, and in the ledger."""
     with vault.reading():
         unscrubbed = state.totals(vault.db).unscrubbed
         erased = state.totals(vault.db).erased
@@ -315,7 +318,8 @@ def _erasures(vault: Vault) -> Iterator[Finding]:
         yield ok("erasures", f"{erased}, all scrubbed and in the ledger")
 
 
-def _sweep(vault: Vault, overdue_before: int) -> Iterator[Finding]:
+def sweep(vault: Vault, overdue_before: int) -> Iterator[Finding]:
+    """Tell whether the sweep does its work."""
     found = statuses.read(vault, overdue_before, "")
     problem = statuses.check(found, vault.now(), times.parse_duration(statuses.MAX_AGE))
     if problem is None:

@@ -45,6 +45,28 @@ class Tree:
         self._heads.append(leaf)
         self.size += 1
 
+    def extend(self, heads: list[bytes], height: int = 0) -> None:
+        """Add many leaves by their hashes; a row at a time, which is faster than one by one.
+
+        With a height, perfect subtrees of 2 ** height leaves by their heads: the size must be a
+        multiple of that.
+        """
+        size, row, lowest = self.size >> height, heads, []
+        while row:
+            if size & 1:
+                row = [self._heads.pop(), *row]
+            size >>= 1
+            if len(row) & 1:
+                lowest.append(row[-1])
+            row = [node_hash(*pair) for pair in zip(row[::2], row[1::2], strict=False)]
+        self._heads += reversed(lowest)
+        self.size += len(heads) << height
+
+    def join(self, rest: Tree) -> None:
+        """Add a tree that is smaller than the last subtree: what lies behind that."""
+        self._heads += rest.heads()
+        self.size += rest.size
+
     def heads(self) -> list[bytes]:
         """Return the heads of `subtrees(size)`."""
         return list(self._heads)

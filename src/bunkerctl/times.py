@@ -110,6 +110,12 @@ def text(instant: int) -> str:
     return (EPOCH + timedelta(seconds=instant)).isoformat()[:19] + "Z"
 
 
+def week(instant: int) -> str:
+    """Return the week of an instant, as ISO 8601 has it: `2027-W03`."""
+    year, number, _ = (EPOCH + timedelta(seconds=instant)).isocalendar()
+    return f"{year:04}-W{number:02}"
+
+
 def _horizon(now: int) -> int:
     try:
         return _plus_months(now, HORIZON_YEARS * 12)

@@ -70,6 +70,7 @@ COMMANDS = {
     "key recovery create": "key recovery create --recovery-file {home}/code.new",
     "key recovery verify": "key recovery verify --recovery-file {code}",
     "key restore": "key restore --recovery-file {code} --key-file {home}/restored",
+    "report": "report --out {home}/report.json",
     "doctor": "doctor",
     "destroy": "destroy --confirm {vault_id}",
     "config show": "config show",

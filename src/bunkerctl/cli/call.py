@@ -12,7 +12,7 @@ from bunkerctl.cli import keysource, output
 from bunkerctl.cli.shell import Shell
 from bunkerctl.keys import Session
 from bunkerctl.model import Identity, Origin
-from bunkerctl.vault import Surroundings
+from bunkerctl.vault import Surroundings, open_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -179,6 +179,12 @@ class Call:
         self.close()
         self._opened = None
         return self.opened(alone=True)
+
+    def once_more(self) -> Vault:
+        """Return the vault opened once more, for another process."""
+        opened = self.opened()
+        vault = opened.vault
+        return open_vault(vault.directory, vault.header, opened.master, self.surroundings())
 
     def surroundings(self) -> Surroundings:
         """Return what a vault is opened in."""

@@ -86,6 +86,7 @@ MODULES = {
     "key": "key",
     "key recovery": "recovery",
     "key restore": "recovery",
+    "report": "report",
     "doctor": "doctor",
     "destroy": "vault",
     "config": "config",

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 Leaf = tuple[int, str, bytes, int, "bytes | None"]
 
+Tallied = tuple[int, str, str, "bytes | None", str]
+
+READINGS = ("user.get", "exp.status", "export.user")
+"""The actions that read one person's data."""
+
 
 def tree(db: Database) -> merkle.Tree:
     """Return the tree over all events so far.
@@ -186,6 +191,30 @@ def leaves(db: Database, after: int, limit: int) -> list[Leaf]:
     """Return up to `limit` (seq, event, hash, at, token) from behind `after`, to be verified."""
     rows: list[Any] = db.rows(
         "SELECT seq, event, hash, at, token FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+        after,
+        limit,
+    )
+    return rows
+
+
+def tallied(db: Database, after: int, limit: int) -> list[Tallied]:
+    """Return up to `limit` events from behind `after`, as what counts them wants them.
+
+    A row has seq, event, time (RFC 3339), the token if a person's data were read, and as a JSON
+    array what is counted: action, outcome, actor, what an expstatus `was` before it changed, the
+    first field that changed, and how many records were erased. All is from the event itself, not
+    from the columns beside it. An event that is no JSON is left out.
+    """
+    rows: list[Any] = db.rows(
+        f"""
+        SELECT seq, event,
+            coalesce(CAST(event ->> '$.at' AS TEXT), ''),
+            CASE WHEN event ->> '$.action' IN ({", ".join(f"'{one}'" for one in READINGS)})
+                AND event ->> '$.outcome' = 'ok' THEN unhex(event ->> '$.token', '-') END,
+            json_extract(event, '$.action', '$.outcome', '$.actor', '$.was', '$.fields[0]',
+                '$.counts.records')
+        FROM audit WHERE seq > ? AND json_valid(event) ORDER BY seq LIMIT ?
+        """,
         after,
         limit,
     )

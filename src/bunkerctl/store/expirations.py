@@ -104,6 +104,38 @@ def count_held(db: Database, now: int) -> int:
     )
 
 
+def count_by_status(db: Database) -> dict[str, int]:
+    """Count who waits, and who is kept; `none` are those whose expiration was cancelled."""
+    return dict(db.rows("SELECT status, count(*) FROM expirations GROUP BY status"))
+
+
+def count_by_week(db: Database, now: int, start: int) -> list[tuple[int, int, int]]:
+    """Count who falls due after now: rows of week, whether held, people.
+
+    Week 0 begins at `start`, which is not after now.
+    """
+    return _triples(
+        db.rows(
+            f"SELECT (e.due_at - ?2) / {7 * 86400}, {_HELD}, count(*) FROM expirations e"
+            " WHERE e.status = 'wait' AND e.due_at > ?1 GROUP BY 1, 2 ORDER BY 1, 2",
+            now,
+            start,
+        )
+    )
+
+
+def oldest_due(db: Database, now: int, by: int, limit: int) -> list[tuple[str, int]]:
+    """Return (token, due_at) of up to `limit` who are due at `by` and not held, soonest first."""
+    rows = db.rows(
+        "SELECT u.token, e.due_at FROM expirations e JOIN users u ON u.id = e.user"
+        f" WHERE {_DUE} ORDER BY e.due_at, e.user LIMIT ?3",
+        now,
+        by,
+        limit,
+    )
+    return [(uuids.to_text(token), int(due_at)) for token, due_at in rows]
+
+
 def next_due(db: Database, now: int) -> int | None:
     """Return when the soonest of those who wait and are not held is due."""
     row = db.row(
@@ -116,3 +148,7 @@ def next_due(db: Database, now: int) -> int | None:
 
 def _pairs(rows: list[tuple[Any, ...]]) -> list[tuple[int, int]]:
     return [(int(due_at), int(user)) for due_at, user in rows]
+
+
+def _triples(rows: list[tuple[Any, ...]]) -> list[tuple[int, int, int]]:
+    return [(int(one), int(two), int(three)) for one, two, three in rows]

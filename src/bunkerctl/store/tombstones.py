@@ -64,6 +64,34 @@ def since(db: Database, event: int, limit: int, reason: str | None = None) -> li
     ]
 
 
+def count_by_reason(
+    db: Database, since: int, until: int, pruned: int
+) -> list[tuple[str, int, int]]:
+    """Count erasures from `since` to before `until` (Unix seconds).
+
+    Rows of reason, people, and how many of them have an event up to number `pruned`.
+    """
+    rows = db.rows(
+        "SELECT reason, count(*), sum(event <= ?) FROM tombstones"
+        " WHERE erased_at >= ? AND erased_at < ? GROUP BY reason",
+        pruned,
+        since,
+        until,
+    )
+    return [(str(reason), int(people), int(bare)) for reason, people, bare in rows]
+
+
+def newest(db: Database, since: int, until: int, limit: int) -> list[Tombstone]:
+    """Return up to `limit` erasures from `since` to before `until`, newest first."""
+    rows = db.rows(
+        f"{_SELECT} WHERE erased_at >= ? AND erased_at < ? ORDER BY event DESC LIMIT ?",
+        since,
+        until,
+        limit,
+    )
+    return [_tombstone(row) for row in rows]
+
+
 def _first(db: Database, column: str, value: str) -> Tombstone | None:
     row = db.row(f"{_SELECT} WHERE {column} = ?", uuids.to_bytes(value))
     return None if row is None else _tombstone(row)
