@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bunkerctl import crypto, keys
+from bunkerctl import users as people
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
 from bunkerctl.directory import read_header
@@ -103,12 +104,8 @@ class Filling:
         token = self.token()
         identities = {"login": token[:8], "email": f"{token[:13]}@example.com"}
         record = {**identities, "name": "Ann Lee", "street": "1 Long Street", "born": "1980-01-01"}
-        content, commitment = users.pack(identities, record)
-        tags = tx.vault.tags(identities)
-        key = users.insert(tx.db, token, (tx.now, tx.now), 1, content, tags)
-        state.add_living(tx.db)
         tx.vault.origin = self.origin("crm")
-        tx.event("user.add", token=token, fields=sorted(record), commitment=commitment)
+        key = people.put_in(tx, [people.prepare(tx.vault, record, identities, token=token)])
         self.living.append((key, token))
 
     def _act(self, tx: Transaction) -> None:
@@ -129,7 +126,7 @@ class Filling:
                 counts=counts,
                 event=event,
             )
-            tombstones.put(tx.db, stone)
+            tombstones.put(tx.db, [stone])
             state.add_erased(tx.db, event, living=0)
         else:
             plan = Expiration(

@@ -6,10 +6,10 @@ _bunkerctl() {
         word=${COMP_WORDS[i]}
         if [[ $skip ]]; then skip=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--expstatus|--field|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
             -*) ;;
             *) case " $path $word" in
-                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' export verify'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
             esac ;;
         esac
     done
@@ -30,7 +30,7 @@ _bunkerctl() {
             'user import --on-conflict') words="error skip update" ;;
             'user import --rejects') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'exp sweep --receipts') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'export --format') words="json" ;;
+            'export --format') words="json zip html csv" ;;
             'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate vault.destroy" ;;
             'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -53,6 +53,7 @@ _bunkerctl() {
             '') words="init status user exp export audit erasure backup key report doctor destroy config demo" ;;
             'user') words="add get update list forget import hold release" ;;
             'exp') words="start status cancel retain delete list sweep" ;;
+            'export') words="verify" ;;
             'audit') words="list show head checkpoint key verify export prune" ;;
             'erasure') words="show list verify" ;;
             'backup') words="create list verify restore prune" ;;
@@ -70,7 +71,7 @@ _bunkerctl() {
             'exp start') [[ $cur == -* ]] && words="--in --on --restart" ;;
             'exp list') [[ $cur == -* ]] && words="--due --within --limit" ;;
             'exp sweep') [[ $cur == -* ]] && words="--dry-run --limit --max-deletes --accept-clock --receipts" ;;
-            'export') [[ $cur == -* ]] && words="--all --format --out --force" ;;
+            'export') [[ $cur == -* ]] && words="--all --format --out --force --encrypt-to" ;;
             'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
             'audit verify') [[ $cur == -* ]] && words="--against --deep" ;;
             'audit export') [[ $cur == -* ]] && words="--since --until --out --force" ;;
@@ -92,7 +93,7 @@ _bunkerctl() {
     fi
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
     case $path in
-        'user import'|'erasure verify'|'backup create'|'backup verify'|'backup restore') [[ $cur == -* ]] || { compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return; } ;;
+        'user import'|'export verify'|'erasure verify'|'backup create'|'backup verify'|'backup restore') [[ $cur == -* ]] || { compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return; } ;;
     esac
 }
 complete -F _bunkerctl bunkerctl

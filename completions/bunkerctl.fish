@@ -4,7 +4,7 @@ function __bunkerctl_words
     for word in (commandline -opc)[2..]
         if test -n "$skip"
             set skip
-        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --expstatus --field --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
+        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --encrypt-to --expstatus --field --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -49,6 +49,7 @@ complete -c bunkerctl -n '__bunkerctl_exactly exp' -a retain -d 'Keep a person w
 complete -c bunkerctl -n '__bunkerctl_exactly exp' -a delete -d 'Erase now a person who waits and asked to be gone. Twice is once.'
 complete -c bunkerctl -n '__bunkerctl_exactly exp' -a list -d 'List who waits, soonest due first.'
 complete -c bunkerctl -n '__bunkerctl_exactly exp' -a sweep -d 'Erase everybody who is due and not held. This is the cron job: it never asks.'
+complete -c bunkerctl -n '__bunkerctl_exactly export' -a verify -d 'Check an export of one person, without the vault: nothing in it is damaged or lost.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a list -d 'List audit events, newest last.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a show -d 'Show one event, with everything it says.'
 complete -c bunkerctl -n '__bunkerctl_exactly audit' -a head -d 'Print the head of the audit trail: keep it elsewhere, for `audit verify --against`.'
@@ -130,9 +131,11 @@ complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l max-deletes -x -d 'ref
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l accept-clock -d 'the clock is right, though it looks wrong'
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l receipts -r -F -d 'write a receipt of each erasure there: TOKEN.json'
 complete -c bunkerctl -n '__bunkerctl_below export' -l all -d 'every living person, a JSON line each, as `user import` reads it'
-complete -c bunkerctl -n '__bunkerctl_below export' -l format -x -a 'json' -d 'form of the export'
+complete -c bunkerctl -n '__bunkerctl_below export' -l format -x -a 'json zip html csv' -d 'form of the export of one person'
 complete -c bunkerctl -n '__bunkerctl_below export' -l out -r -F -d 'write there (0600), not to standard output (`-`)'
 complete -c bunkerctl -n '__bunkerctl_below export' -l force -d 'replace a file that exists'
+complete -c bunkerctl -n '__bunkerctl_below export' -l encrypt-to -x -d 'encrypt it for this public key of age (age1...), or for those in a file; can be repeated'
+complete -c bunkerctl -n '__bunkerctl_below export verify' -F
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l since -x -d 'from this date on, or from that long ago'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l until -x -d 'before this date, or before that long ago'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate vault.destroy' -d 'this action alone'

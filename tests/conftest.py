@@ -33,8 +33,11 @@ class Result:
     def __init__(self, code: int, out: bytes, err: bytes) -> None:
         self.code = code
         self.raw = out
-        self.out = out.decode()
         self.err = err.decode()
+
+    @property
+    def out(self) -> str:
+        return self.raw.decode()
 
     @property
     def json(self) -> Any:
@@ -46,7 +49,7 @@ class Result:
         return json.loads(self.err.splitlines()[-1])["error"]
 
     def __repr__(self) -> str:
-        return f"exit {self.code}\n{self.out}\n{self.err}"
+        return f"exit {self.code}\n{self.raw.decode(errors='replace')}\n{self.err}"
 
 
 class Home:

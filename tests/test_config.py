@@ -207,6 +207,7 @@ VALUES = [
     ("exp.overdue_after", "26h", "1m"),
     ("links.base", "https://example.com/privacy", "ftp://example.com"),
     ("phone.region", "DE", "Germany"),
+    *((f"privacy.{name}", "one\ntwo", "") for name in config.PRIVACY),
 ]
 
 
@@ -223,7 +224,8 @@ def test_set_takes_a_good_value_and_refuses_a_bad_one(
     for changed in (True, False):
         answer = {"name": name, "value": good, "path": str(path), "changed": changed}
         assert bare.ok([*line, good]).json == answer
-    assert bare.ok(f"config get {name} -o plain").out == f"{good}\n"
+    shown = good.replace("\n", "\\n")
+    assert bare.ok(f"config get {name} -o plain").out == f"{shown}\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [one.name for one in path.parent.iterdir()] == ["config.toml"]
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bunkerctl.cli.output import cell
 from bunkerctl.cli.screen import WIDEST_NAME
+from bunkerctl.escapes import cell
 from conftest import Home, Result
 
 FIELDS = 10  # of a user: token to held

@@ -35,7 +35,9 @@ def lines(draw: st.DrawFn) -> list[str]:
     """Return a command with some options of its own or of all, in some order, and some junk."""
     command = draw(st.sampled_from(COMMANDS))
     line = [*command.words, *(draw(plain) for _ in command.arguments)]
-    for option in draw(st.lists(st.sampled_from([*command.options, *grammar.GLOBALS]), max_size=4)):
+    repeatable = [option for option in command.options if option.many]
+    offered = [*command.options, *repeatable, *repeatable, *grammar.GLOBALS]
+    for option in draw(st.lists(st.sampled_from(offered), max_size=4)):
         place = draw(st.integers(len(command.words), len(line)))
         name = draw(st.sampled_from(option.names))
         value = draw(st.sampled_from(option.choices or PLAIN))
@@ -66,6 +68,9 @@ def test_what_the_short_way_reads_typer_reads_too(line: list[str]) -> None:
         "--reason why user hold ann",
         "user get -",
         "export --all -o jsonl --yes",
+        "export verify x.zip",
+        "export -q verify x.zip --json",
+        "export ann --encrypt-to a --encrypt-to=b",
         "user list --expstatus wait",
         "--version",
     ],
@@ -92,6 +97,7 @@ def test_a_plain_line_is_read_the_short_way(line: str) -> None:
         "user get a --help",
         "user list --expstatus gone",
         "user --field x get a",
+        "export --force verify x.zip",
     ],
 )
 def test_a_line_with_a_doubt_goes_to_typer(line: str) -> None:

@@ -184,6 +184,7 @@ $ mkdir -p media/backup
 $ bunkerctl backup create people.bunker > made
 """
 )
+READER = "age13c3x387t2yatreyhedq55rnuha20afs0gn2h3kfvyzqcgkxf2v6q3v2d83"
 PREPARED = {
     ("erasure", "show"): GONE,
     ("erasure", "verify"): GONE,
@@ -192,7 +193,8 @@ PREPARED = {
     ("backup", "restore"): BACKUP,
     ("init",): EMPTY,
     ("user", "add"): VAULT,
-    ("export",): ANN + "$ rm *.json*\n",
+    ("export",): ANN + f"$ rm *.json*\n$ echo {READER} > ann.pub\n",
+    ("export", "verify"): ANN + "$ bunkerctl export ann --format zip --out ann.zip 2> notes\n",
     ("key", "enroll"): SAFE,
     ("key", "rotate"): SAFE,
     ("key", "recovery", "create"): SAFE,

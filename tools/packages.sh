@@ -3,7 +3,7 @@
 #   packages.sh python   print a Python that is new enough
 #   packages.sh venv     let that Python make virtual environments
 #   packages.sh test     what the tests need besides: a keyring, a clock that can be moved, strace,
-#                        a browser that prints
+#                        age, a browser that prints
 set -eu
 
 python() {
@@ -50,7 +50,8 @@ test)
     command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
     command -v faketime >/dev/null || missing="$missing faketime libfaketime"
     command -v strace >/dev/null || missing="$missing strace"
-    command -v chromium >/dev/null || missing="$missing chromium"
+    command -v age >/dev/null || missing="$missing age"
+    command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
     if [ -z "$missing" ]; then
         exit 0
@@ -63,7 +64,8 @@ test)
         echo "so left out: tests of the keyring (dbus-daemon, gnome-keyring)," \
             "tests that move the clock of a process (faketime)," \
             "tests that kill a process at a system call (strace)," \
-            "tests that look at pages in a browser (chromium, poppler-utils)" >&2
+            "tests that open an encrypted export (age)," \
+            "tests that look at pages (chromium, poppler-utils)" >&2
     fi
     ;;
 esac

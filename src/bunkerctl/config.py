@@ -102,6 +102,22 @@ def _patience(value: str) -> times.Duration:
     return found
 
 
+PRIVACY = {
+    "controller": "who answers for the data: name and address",
+    "contact": "whom people write to: the controller, or the data protection officer",
+    "purposes": "what the data are for",
+    "categories": "what kinds of data they are",
+    "recipients": "who gets them",
+    "transfers": "to which countries outside the law's reach they go, and with what safeguards",
+    "retention": "how long they are kept, or by what rule",
+    "source": "where they come from, if not from the person",
+    "rights": "how a person asks to have them corrected, erased, restricted, or objects",
+    "authority": "which authority a complaint goes to",
+    "decisions": "which decisions are made by machines alone, and by what logic",
+}
+"""What an export tells a person besides the data (GDPR Art. 15(1) and (2)): settings below
+`privacy`, several things a line each. Where there is nothing to say, they say `none`."""
+
 SETTINGS: dict[str, Setting] = {
     "vault": Setting(check=_path, default=None, help="directory of the vault"),
     "output": Setting(check=_one_of(*FORMS), default=None, help="form of the result"),
@@ -134,6 +150,10 @@ SETTINGS: dict[str, Setting] = {
     "phone.region": Setting(
         check=_region, default=None, help="region of phone numbers without a country code"
     ),
+    **{
+        f"privacy.{name}": Setting(check=_text, default=None, help=f"for an export: {what}")
+        for name, what in PRIVACY.items()
+    },
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import audit, users
 from bunkerctl.model import Identity, User, Value
+from bunkerctl.store import audit as trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
 
 
 class Person(Value):
-    """A user, and every audit event about it, this export's too; `at` is Unix seconds."""
+    """A user, and every audit event about it, this export's too; `at` is Unix seconds.
+
+    `pruned` is how many of the trail's first events are there no more, about anybody.
+    """
 
     vault_id: str
     at: int
     user: User
     events: list[audit.Event]
+    pruned: int
 
 
 def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Person:
@@ -32,5 +37,11 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
             check()
             tx.event("export.user", token=user.token)
         tx.write_events()
-        events = audit.of_token(vault.db, user.token)
-        return Person(vault_id=vault.header.vault_id, at=tx.now, user=user, events=events)
+        left = trail.pruned(vault.db)
+        return Person(
+            vault_id=vault.header.vault_id,
+            at=tx.now,
+            user=user,
+            events=audit.of_token(vault.db, user.token),
+            pruned=0 if left is None else left.tree.size,
+        )

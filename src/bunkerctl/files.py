@@ -13,7 +13,7 @@ from bunkerctl.errors import Busy, Conflict, InputOutput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from io import BufferedIOBase
 
 PRIVATE = 0o600
@@ -66,11 +66,29 @@ def write(
     owner: tuple[int, int] | None = None,
     hint: str = "pass --force to replace it",
 ) -> None:
+    """Put a whole file of these chunks in place: see `fill`."""
+
+    def put(write: Callable[[bytes], object]) -> None:
+        for chunk in chunks:
+            write(chunk)
+
+    fill(path, put, force=force, mode=mode, owner=owner, hint=hint)
+
+
+def fill(
+    path: str,
+    put: Callable[[Callable[[bytes], object]], None],
+    *,
+    force: bool,
+    mode: int = PRIVATE,
+    owner: tuple[int, int] | None = None,
+    hint: str = "pass --force to replace it",
+) -> None:
     """Put a whole file in place: written without a name where that can be, synced, then linked.
 
-    A process that is killed then leaves nothing behind; but to replace a file takes a name for a
-    moment, and what a kill leaves of that goes at the next write. `owner` is (uid, gid), for root
-    who replaces another's file.
+    `put` is given what writes its content. A process that is killed then leaves nothing behind;
+    but to replace a file takes a name for a moment, and what a kill leaves of that goes at the
+    next write. `owner` is (uid, gid), for root who replaces another's file.
 
     Raises:
         Conflict: the file is there and `force` is false; `hint` says what to do.
@@ -87,8 +105,7 @@ def write(
     try:
         with open(descriptor, "wb") as file:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it is no leftover
-            for chunk in chunks:
-                file.write(chunk)
+            put(file.write)
             file.flush()
             if owner is not None and os.geteuid() == 0:
                 os.fchown(descriptor, *owner)

@@ -227,7 +227,7 @@ def _weeks(vault: Vault, now: int) -> list[Week]:
     """Return this week, those that follow, and all that is later."""
     start = now - (now - MONDAY) % WEEK
     people, held = [0] * (WEEKS + 1), [0] * (WEEKS + 1)
-    for week, is_held, count in expirations.count_by_week(vault.db, now, start):
+    for week, is_held, count in expirations.count_by_week_and_hold(vault.db, now, start):
         people[min(week, WEEKS)] += count
         held[min(week, WEEKS)] += count * is_held
     starts = [start + number * WEEK for number in range(WEEKS)]

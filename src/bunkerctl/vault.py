@@ -164,17 +164,7 @@ class Transaction:
         """
         self._keep = keep
         self._changes, self._changed = vault.db.changes(), False
-        origin = vault.origin
-        self._common = _known(
-            v=1,
-            at=times.text(self.now),
-            actor=origin.actor,
-            os_user=origin.os_user,
-            uid=origin.uid,
-            host=origin.host,
-            reason=origin.reason,
-            ref=origin.ref,
-        )
+        self._at = times.text(self.now)
 
     @contextmanager
     def attempt(self, action: str, token: str | None = None) -> Iterator[None]:
@@ -213,9 +203,20 @@ class Transaction:
         expstatus `was`, so that the trail can be counted.
         """
         seq = self._tree.size + len(self._events) + 1
-        said = {"seq": seq, "action": action, "outcome": outcome, "token": token, "fields": fields}
-        said |= {"commitment": commitment, "counts": counts, **more, **self._common}
-        leaf = jsontext.dumps(_known(**said), sort_keys=True) if self._keep else ""
+        said = {
+            "v": 1,
+            "seq": seq,
+            "at": self._at,
+            "action": action,
+            "outcome": outcome,
+            "token": token,
+            "fields": fields,
+            "commitment": commitment,
+            "counts": counts,
+            **vars(self.vault.origin),
+            **more,
+        }
+        leaf = jsontext.dumps(_known(said), sort_keys=True) if self._keep else ""
         self._events.append((leaf, token))
         return seq
 
@@ -236,7 +237,7 @@ class Transaction:
         return self._changed
 
 
-def _known(**said: Any) -> dict[str, Any]:
+def _known(said: dict[str, Any]) -> dict[str, Any]:
     """Return what is not None."""
     return {name: value for name, value in said.items() if value is not None}
 

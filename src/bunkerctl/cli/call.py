@@ -7,7 +7,7 @@ import os
 import pwd
 from contextlib import contextmanager
 
-from bunkerctl import config, errors, files, identities, times
+from bunkerctl import config, errors, escapes, files, identities, times
 from bunkerctl.cli import keysource, output
 from bunkerctl.cli.shell import Shell
 from bunkerctl.keys import Session
@@ -311,15 +311,34 @@ class Call:
 
     def line(self, text: str | None) -> None:
         """Write one value by itself."""
-        self.output.text(output.safe(text or "") + "\n")
+        self.output.text(escapes.safe(text or "") + "\n")
 
-    def deliver(self, chunks: Iterable[bytes], path: str | None, *, force: bool) -> None:
-        """Write an export as it comes: into a file (0600), or to standard output."""
+    def deliver(
+        self,
+        chunks: Iterable[bytes],
+        path: str | None,
+        *,
+        force: bool,
+        keys: list[Any] | None = None,
+    ) -> None:
+        """Write an export as it comes: into a file (0600), or to standard output.
+
+        With `keys` it is encrypted for whoever has one of them.
+        """
+
+        def put(write: Callable[[bytes], object]) -> None:
+            if keys is None:
+                for chunk in chunks:
+                    write(chunk)
+            else:
+                from bunkerctl import sealing
+
+                sealing.seal(chunks, write, keys)
+
         if path is None:
-            for chunk in chunks:
-                self.output.text(chunk.decode())
+            put(self.output.raw)
         else:
-            files.write(path, chunks, force=force)
+            files.fill(path, put, force=force)
             self.note("written")
 
     def show_list(self, answers: Any, columns: tuple[str, ...], **how: Any) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Option(Value):
     """An option; `metavar` None makes it a flag, `environment` names the variable behind it.
 
-    `choices` are the values it takes, if they are fixed.
+    `choices` are the values it takes, if they are fixed; one of `many` may be given again, and its
+    values are a tuple.
     """
 
     names: tuple[str, ...]
@@ -27,10 +28,17 @@ class Option(Value):
     help: str
     environment: str | None
     choices: tuple[str, ...]
+    many: bool
 
     def key(self) -> str:
         longest = max(self.names, key=len)
         return longest.lstrip("-").replace("-", "_")
+
+    def unsaid(self) -> Any:
+        """Return what a command gets where a line does not have this option."""
+        if self.many:
+            return ()
+        return None if self.metavar else False
 
 
 class Argument(Value):
@@ -80,6 +88,7 @@ MODULES = {
     "user release": "holds",
     "exp": "exp",
     "export": "export",
+    "export verify": "export",
     "audit": "audit",
     "erasure": "erasure",
     "backup": "backup",
@@ -114,6 +123,8 @@ def option(
     help: str,
     environment: str | None = None,
     choices: tuple[str, ...] = (),
+    *,
+    many: bool = False,
 ) -> Option:
     """Declare an option: `names` like "-o --output"."""
     return Option(
@@ -122,6 +133,7 @@ def option(
         help=help,
         environment=environment,
         choices=choices,
+        many=many,
     )
 
 
@@ -164,7 +176,8 @@ def below(words: tuple[str, ...]) -> list[str]:
     if not words:
         return first_words()
     count = len(words)
-    return list(dict.fromkeys(w[count] for w in load(words[0]) if w[:count] == words))
+    longer = (w for w in load(words[0]) if len(w) > count)
+    return list(dict.fromkeys(w[count] for w in longer if w[:count] == words))
 
 
 def find(words: tuple[str, ...]) -> Command | None:

@@ -136,7 +136,8 @@ def _global_row(option: grammar.Option) -> tuple[str, str]:
 
 def _option_usage(option: grammar.Option) -> str:
     name = max(option.names, key=len)
-    return f"[{name}]" if option.metavar is None else f"[{name} {option.metavar}]"
+    once = f"[{name}]" if option.metavar is None else f"[{name} {option.metavar}]"
+    return f"{once}..." if option.many else once
 
 
 def _paragraph(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import jsontext
 from bunkerctl.errors import BunkerError, KeyUnavailable, OutputFailed
+from bunkerctl.escapes import cell, csv_cell, csv_row, safe
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -12,17 +13,6 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
-
-_CELL_ESCAPES = {
-    **{code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))},
-    **{code: f"\\u{code:04x}" for code in jsontext.BIDI_CONTROLS},
-    ord("\t"): "\\t",
-    ord("\n"): "\\n",
-}
-_CSV_ESCAPES = {  # a quoted cell may have lines and tabs
-    code: escape for code, escape in _CELL_ESCAPES.items() if chr(code) not in "\t\n"
-}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Failure(Value):
@@ -113,7 +103,7 @@ class Output:
             return
         opening, between, closing = {
             "json": ("[\n", ",\n", "\n]\n"),
-            "csv": (_csv(columns), "", ""),
+            "csv": (csv_row(columns), "", ""),
         }.get(self.form, ("", "", ""))
         count = 0
         try:
@@ -138,7 +128,7 @@ class Output:
         elif (row := self._row(item)) is not None:
             cells = [row[name] for name in columns]
             line = "\t".join(map(cell, cells)) + "\n"
-            self.text(_csv(map(csv_cell, cells)) if self.form == "csv" else line)
+            self.text(csv_row(map(csv_cell, cells)) if self.form == "csv" else line)
 
     def text(self, text: str) -> None:
         """Write text as it is, in UTF-8.
@@ -146,8 +136,12 @@ class Output:
         Raises:
             OutputFailed: standard output refuses it (a closed pipe is BrokenPipeError).
         """
+        self.raw(_encoded(text))
+
+    def raw(self, data: bytes) -> None:
+        """Write bytes as they are; raises as `text` does."""
         try:
-            self._stdout.write(_encoded(text))
+            self._stdout.write(data)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -187,34 +181,12 @@ class Output:
 def lines(form: str, answers: Iterable[Answer], columns: tuple[str, ...]) -> Iterator[str]:
     """Yield a list as JSON lines or as CSV, for a file."""
     if form == "csv":
-        yield _csv(columns)
+        yield csv_row(columns)
     for answer in answers:
         if form == "csv":
-            yield _csv(csv_cell(answer[name]) for name in columns)
+            yield csv_row(csv_cell(answer[name]) for name in columns)
         else:
             yield _json(answer) + "\n"
-
-
-def csv_cell(value: Any) -> str:
-    """Return a cell that a spreadsheet takes for text, never for a formula."""
-    text = value.translate(_CSV_ESCAPES) if isinstance(value, str) else cell(value)
-    return "'" + text if text.startswith(_FORMULA) else text
-
-
-def cell(value: Any) -> str:
-    """Return a value as one harmless cell: empty for null, JSON for what has parts."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return safe(value)
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return safe(",".join(value))
-    return jsontext.escaped(jsontext.dumps(value))
-
-
-def safe(text: str) -> str:
-    """Escape whatever could drive a terminal, or forge a line."""
-    return text.translate(_CELL_ESCAPES)
 
 
 def tell(stderr: BinaryIO, text: str) -> None:
@@ -263,12 +235,3 @@ def _error(error: BunkerError) -> Answer:
 
 def _json(value: Any) -> str:
     return jsontext.escaped(jsontext.dumps(value))
-
-
-def _csv(cells: Iterable[str]) -> str:
-    import csv
-    from io import StringIO
-
-    line = StringIO()
-    csv.writer(line).writerow(list(cells))  # told to end lines with "\n" it would not quote "\r"
-    return line.getvalue().removesuffix("\r\n") + "\n"

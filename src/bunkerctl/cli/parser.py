@@ -72,7 +72,31 @@ class _Group(TyperGroup):
         command = grammar.find(words)
         if command is None:
             raise _unknown_command(args[0], self._words)
-        return args[0], _leaf(command, self._everywhere), args[1:]
+        rest = args[1:]
+        place = _first_word(rest, command)
+        longer = (*words, rest[place]) if place is not None else ()
+        if place is not None and longer in grammar.COMMANDS:
+            command = grammar.COMMANDS[longer]
+            del rest[place]
+        return args[0], _leaf(command, self._everywhere), rest
+
+
+def _first_word(args: list[str], command: grammar.Command) -> int | None:
+    """Return where the first word is that is no option nor a value of one, if there is one.
+
+    It may be the next word of a command's name: `export ID`, and `export verify`.
+    """
+    options = (*command.options, *grammar.GLOBALS)
+    valued = {name for option in options for name in option.names if option.metavar}
+    skip = False
+    for place, word in enumerate(args):
+        if word == "--":
+            return None
+        if not skip and (word == "-" or not word.startswith("-")):
+            return place
+        short = f"-{word[-1]}" if word[:2] != "--" else word  # `-qo json` is `-q -o json`
+        skip = not skip and short in valued
+    return None
 
 
 def _leaf(command: grammar.Command, everywhere: dict[str, Any]) -> TyperCommand:
@@ -116,12 +140,14 @@ def _options(
     choices = {option.key(): option.choices for option in options}
 
     def keep(_context: Any, parameter: Any, value: Any) -> Any:
-        if value in (None, False):
+        if value in (None, False, ()):
             return value
-        if value == "":
-            raise Usage(f"{parameter.opts[-1]} is empty", hint="is a variable of the shell unset?")
-        if choices[parameter.name] and value not in choices[parameter.name]:
-            raise Usage(f"{parameter.opts[-1]} must be {_either(choices[parameter.name])}")
+        for one in value if parameter.multiple else (value,):
+            if one == "":
+                hint = "is a variable of the shell unset?"
+                raise Usage(f"{parameter.opts[-1]} is empty", hint=hint)
+            if choices[parameter.name] and one not in choices[parameter.name]:
+                raise Usage(f"{parameter.opts[-1]} must be {_either(choices[parameter.name])}")
         if shared:
             everywhere[parameter.name] = value
         if parameter.name in ("help", "version"):
@@ -133,7 +159,8 @@ def _options(
             param_decls=[option.key(), *option.names],
             type=bool if option.metavar is None else str,
             is_flag=option.metavar is None,
-            default=False if option.metavar is None else None,
+            multiple=option.many,
+            default=option.unsaid(),
             expose_value=not shared,
             callback=keep,
             is_eager=option.key() in ("help", "version"),

@@ -30,9 +30,11 @@ def read(line: list[str]) -> grammar.Line | None:
     left = iter(line)
     for word in left:
         if not word.startswith("-") or word == "-":
-            if command is not None:
+            if command is not None and (given or (*words, word) not in grammar.COMMANDS):
                 given.append(word)
                 continue
+            if own:
+                return None
             words = (*words, word)
             if " ".join(words) in grammar.GROUPS:
                 continue
@@ -46,9 +48,10 @@ def read(line: list[str]) -> grammar.Line | None:
             return None
         said = own if option in options else everywhere
         value = _value(word, option, left)
-        if value is None or option.key() in said:
+        key = option.key()
+        if value is None or (key in said and not option.many):
             return None
-        said[option.key()] = value
+        said[key] = (*said.get(key, ()), value) if option.many else value
     return _line(command, given, own, everywhere)
 
 
@@ -82,7 +85,7 @@ def _line(
     assigned = grammar.assign(command, tuple(given))
     if assigned is None:
         return None
-    unsaid = {option.key(): None if option.metavar else False for option in command.options}
+    unsaid = {option.key(): option.unsaid() for option in command.options}
     return grammar.Line(
         words=command.words,
         command=command,

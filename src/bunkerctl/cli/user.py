@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, identities, jsontext, users
-from bunkerctl.cli import output
+from bunkerctl import errors, escapes, identities, jsontext, users
 from bunkerctl.cli.answers import Answer
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
@@ -84,7 +83,7 @@ def get(call: Call, field: str | None, identity: str) -> None:
     elif isinstance(value, str) and not call.output.terminal:
         call.output.text(value + "\n")
     else:
-        call.output.text(output.cell(value) + "\n")
+        call.output.text(escapes.cell(value) + "\n")
 
 
 @command(

@@ -109,7 +109,7 @@ def count_by_status(db: Database) -> dict[str, int]:
     return dict(db.rows("SELECT status, count(*) FROM expirations GROUP BY status"))
 
 
-def count_by_week(db: Database, now: int, start: int) -> list[tuple[int, int, int]]:
+def count_by_week_and_hold(db: Database, now: int, start: int) -> list[tuple[int, int, int]]:
     """Count who falls due after now: rows of week, whether held, people.
 
     Week 0 begins at `start`, which is not after now.

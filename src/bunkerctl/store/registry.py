@@ -79,6 +79,12 @@ HOLDINGS = (
 )
 """In the order of erasure: the user's own row last."""
 
+BESIDE = {
+    "users.record, its salt": "random bytes, by which the audit trail commits to the record",
+    "users.record, its identities": "those of user.data once more, in the form they are found by",
+}
+"""What lies in a drawer beside the value that is shown, and why it is not shown."""
+
 IMPERSONAL = {
     "audit": "tokens, names of fields and the admins' own words; exported as access_history",
     "backups": "when and where a backup was made, and until when it is kept",
@@ -91,6 +97,17 @@ IMPERSONAL = {
     "totals": "counts",
     "tree": "hashes of audit events",
 }
+
+
+def left_out() -> list[tuple[str, str]]:
+    """Return (what, why) of all that the database has and an export of a person has not."""
+    columns = [
+        (f"{holding.table}.{column}", why)
+        for holding in HOLDINGS
+        for column, why in holding.omitted.items()
+    ]
+    tables = [(name, why) for name, why in IMPERSONAL.items() if name != "drawer"]
+    return [*columns, *BESIDE.items(), *tables]
 
 
 def clear(db: Database, people: Mapping[int, set[int]]) -> dict[int, dict[str, int]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from bunkerctl import jsontext, times
-from bunkerctl.cli.output import cell, safe
 from bunkerctl.cli.screen import DOT, Cell, Piece, piece
+from bunkerctl.escapes import cell, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

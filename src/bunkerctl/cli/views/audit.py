@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bunkerctl.cli.output import safe
 from bunkerctl.cli.screen import Cell, Row, Screen, piece
 from bunkerctl.cli.views import aside, count, moment, value
+from bunkerctl.escapes import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

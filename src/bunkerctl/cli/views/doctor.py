@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bunkerctl.cli.output import safe
 from bunkerctl.cli.screen import Screen, piece
 from bunkerctl.cli.views import LEVELS, count
+from bunkerctl.escapes import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bunkerctl.cli.output import safe
 from bunkerctl.cli.screen import DOT, Cell, Piece, Row, Screen, piece
 from bunkerctl.cli.views import aside, count, moment, pairs, scalar, stands, state
+from bunkerctl.escapes import safe
 from bunkerctl.model import IDENTITY_KINDS
 
 TYPE_CHECKING = False
