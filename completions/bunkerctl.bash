@@ -6,7 +6,7 @@ _bunkerctl() {
         word=${COMP_WORDS[i]}
         if [[ $skip ]]; then skip=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--fields|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
             -*) ;;
             *) case " $path $word" in
                 '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' export verify'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
@@ -71,7 +71,7 @@ _bunkerctl() {
             'exp start') [[ $cur == -* ]] && words="--in --on --restart" ;;
             'exp list') [[ $cur == -* ]] && words="--due --within --limit" ;;
             'exp sweep') [[ $cur == -* ]] && words="--dry-run --limit --max-deletes --accept-clock --receipts" ;;
-            'export') [[ $cur == -* ]] && words="--all --format --out --force --encrypt-to" ;;
+            'export') [[ $cur == -* ]] && words="--all --fields --format --out --force --encrypt-to" ;;
             'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
             'audit verify') [[ $cur == -* ]] && words="--against --deep" ;;
             'audit export') [[ $cur == -* ]] && words="--since --until --out --force" ;;

@@ -4,7 +4,7 @@ function __bunkerctl_words
     for word in (commandline -opc)[2..]
         if test -n "$skip"
             set skip
-        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --encrypt-to --expstatus --field --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
+        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --encrypt-to --expstatus --field --fields --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -130,7 +130,8 @@ complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l limit -x -d 'erase at 
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l max-deletes -x -d 'refuse only if more than N are due'
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l accept-clock -d 'the clock is right, though it looks wrong'
 complete -c bunkerctl -n '__bunkerctl_below exp sweep' -l receipts -r -F -d 'write a receipt of each erasure there: TOKEN.json'
-complete -c bunkerctl -n '__bunkerctl_below export' -l all -d 'every living person, a JSON line each, as `user import` reads it'
+complete -c bunkerctl -n '__bunkerctl_below export' -l all -d 'every living person, a line each, as `user import` reads it'
+complete -c bunkerctl -n '__bunkerctl_below export' -l fields -x -d 'with --all: these fields alone, with commas'
 complete -c bunkerctl -n '__bunkerctl_below export' -l format -x -a 'json zip html csv' -d 'form of the export of one person'
 complete -c bunkerctl -n '__bunkerctl_below export' -l out -r -F -d 'write there (0600), not to standard output (`-`)'
 complete -c bunkerctl -n '__bunkerctl_below export' -l force -d 'replace a file that exists'

@@ -18,8 +18,8 @@ _CELL_ESCAPES = {
 _WITH_LINES = {  # a quoted cell, and a page, may have lines and tabs
     code: escape for code, escape in _CELL_ESCAPES.items() if chr(code) not in "\t\n"
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a cell begins with that a spreadsheet may run, the full-width forms of East Asia too
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet may run
 (https://owasp.org/www-community/attacks/CSV_Injection)."""
 
 

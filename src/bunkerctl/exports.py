@@ -1,16 +1,21 @@
-"""Exports: everything held about one person, for that person (GDPR Art. 15 and 20)."""
+"""Exports: all about one person, for that person (GDPR Art. 15 and 20), or everybody."""
 
 from __future__ import annotations
 
 from bunkerctl import audit, users
 from bunkerctl.model import Identity, User, Value
 from bunkerctl.store import audit as trail
+from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from bunkerctl.store.users import Stored
     from bunkerctl.vault import Vault
+
+PAGE = 4000
+PAGE_BYTES = 8 << 20
 
 
 class Person(Value):
@@ -45,3 +50,24 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
             events=audit.of_token(vault.db, user.token),
             pruned=0 if left is None else left.tree.size,
         )
+
+
+def everyone(vault: Vault, fields: list[str] | None) -> Iterator[list[Stored]]:
+    """Yield every living person, a page at a time: an event for the export, and one a person.
+
+    `fields` are what will be shown of each, None if that is all. The events of a page are written
+    in the order of the tokens, as the trail's index has them: each of its pages is then written
+    once.
+    """
+    with vault.transaction() as tx:
+        tx.event("export.all", fields=fields)
+    after = 0
+    while True:
+        with vault.transaction() as tx:
+            page = store.stored(vault.db, after, PAGE, PAGE_BYTES)
+            for token in sorted(found.token for found in page):
+                tx.event("export.user", token=token, fields=fields)
+        if not page:
+            return
+        yield page
+        after = page[-1].id

@@ -10,6 +10,8 @@ from bunkerctl.model import Value
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86400
 WEEK = 7 * DAY
+_DATES: dict[int, str] = {}
+"""Dates that were written before, by their day since the epoch: there are few."""
 HORIZON_YEARS = 100
 MAX_DIGITS = 12
 
@@ -107,7 +109,11 @@ def before(now: int, duration: Duration) -> int:
 
 def text(instant: int) -> str:
     """Write Unix seconds as RFC 3339, in UTC with `Z`."""
-    return (EPOCH + timedelta(seconds=instant)).isoformat()[:19] + "Z"
+    day, second = divmod(instant, DAY)
+    date = _DATES.get(day)
+    if date is None:
+        date = _DATES[day] = (EPOCH + timedelta(days=day)).strftime("%Y-%m-%d").rjust(10, "0")
+    return f"{date}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
 
 
 def week(instant: int) -> str:

@@ -105,16 +105,6 @@ def listing(vault: Vault, wanted: Listing, *, reveal: bool) -> Iterator[User]:
         left = left and left - len(page)
 
 
-def everyone(vault: Vault) -> Iterator[User]:
-    """Yield every living person for an export: an event for it, and one a person."""
-    with vault.transaction() as tx:
-        tx.event("export.all")
-    after = None
-    while page := _page(vault, (after, PAGE, (), ()), "export.user"):
-        yield from page
-        after = page[-1].token
-
-
 def count(vault: Vault) -> int:
     """Count the living."""
     with vault.reading():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from bunkerctl import errors, exports, files, jsontext, users
+from bunkerctl import errors, escapes, exports, files, jsontext, users
 from bunkerctl.cli import output
 from bunkerctl.cli.answers import Answer
 from bunkerctl.cli.answers import export as answers
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
     from bunkerctl.bundles import Bundle
     from bunkerctl.model import Progress
+    from bunkerctl.store.users import Stored
 
 FORMATS = ("json", "zip", "html", "csv")
 
 
 @command(
     "export",
-    option("--all", None, "every living person, a JSON line each, as `user import` reads it"),
+    option("--all", None, "every living person, a line each, as `user import` reads it"),
+    option("--fields", "NAMES", "with --all: these fields alone, with commas"),
     option("--format", "FORM", "form of the export of one person", choices=FORMATS),
     option("--out", "FILE", "write there (0600), not to standard output (`-`)"),
     option("--force", None, "replace a file that exists"),
@@ -39,6 +41,7 @@ FORMATS = ("json", "zip", "html", "csv")
 def export(
     call: Call,
     all: bool,
+    fields: str | None,
     format: str | None,
     out: str | None,
     force: bool,
@@ -53,7 +56,9 @@ def export(
     below `privacy` say it, and those that are missing are named. Its own checksums and manifest
     show that nothing was lost: `export verify`.
 
-    --all needs --yes, or a "yes" on a terminal, and is JSON lines: -o jsonl.
+    --all needs --yes, or a "yes" on a terminal, and is JSON lines (-o jsonl) or CSV (-o csv), in
+    the order in which people were added. --fields takes fields of the record, and token, created_at
+    and their kin; data.NAME is the record's, whatever its name.
 
     --encrypt-to writes the age format (age-encryption.org): `age -d` opens it, and nothing that
     is not encrypted touches the disk.
@@ -67,13 +72,15 @@ def export(
       bunkerctl export email:ann@example.com --format zip --out ann.zip
       bunkerctl export login:ann --format zip --encrypt-to ann.pub --out ann.age
       bunkerctl export --all -o jsonl --yes --out people.jsonl
+      bunkerctl export --all -o csv --fields token,email,name --yes
     """
     if all == (identity is not None):
         raise errors.Usage("export takes an ID, or --all")
-    if all and (
-        format is not None or call.flag("json") or call.said("output") not in (None, "jsonl")
-    ):
-        raise errors.Usage("--all is JSON lines: -o jsonl")
+    form = call.said("output") or "jsonl"
+    if all and (format is not None or call.flag("json") or form not in ("jsonl", "csv")):
+        raise errors.Usage("--all is JSON lines or CSV: -o jsonl or -o csv")
+    if fields is not None and not all:
+        raise errors.Usage("--fields goes with --all")
     path = None if out == "-" else out
     keys = _keys(call, encrypt_to)
     if path is None and call.output.terminal and (keys is not None or format == "zip"):
@@ -89,12 +96,13 @@ def export(
         person = _person(call, identity, format or "json", check)
         call.deliver(person, path, force=force, keys=keys)
         return
-    everyone = _everyone(call, check)
+    pages = _everyone(call, _names(fields), check)
     hint = "what was written is not everybody: run it again"
     shown = path is not None or not call.output.terminal
     with call.progress(hint, shown=shown) as progress:
         progress.begin("people exported", users.count(call.vault()))
-        call.deliver(_counted(everyone, progress), path, force=force, keys=keys)
+        lines = _lines(call, _counted(pages, progress), form, _names(fields))
+        call.deliver(lines, path, force=force, keys=keys)
 
 
 @command(
@@ -175,7 +183,18 @@ def _bundle(call: Call, found: exports.Person, document: Answer) -> Bundle:
     return bundles.Bundle(found=found, told=told, document=document, record_schema=None)
 
 
-def _everyone(call: Call, check: Callable[[], None]) -> Iterator[bytes]:
+def _names(fields: str | None) -> list[str] | None:
+    if fields is None:
+        return None
+    names = [name.strip() for name in fields.split(",")]
+    if not min(map(len, names)) or len(set(names)) != len(names):
+        raise errors.Usage("--fields has a name that is empty, or twice")
+    return names
+
+
+def _everyone(
+    call: Call, names: list[str] | None, check: Callable[[], None]
+) -> Iterator[list[Stored]]:
     vault = call.vault()
     check()
     if not call.confirmed("Export everybody's records? Type yes", "yes"):
@@ -183,14 +202,45 @@ def _everyone(call: Call, check: Callable[[], None]) -> Iterator[bytes]:
             "not confirmed: nothing was exported", hint="without a terminal, pass --yes"
         )
         raise vault.refused("export.all", declined)
-    now = call.now()
-    return (_line(answers.exported_user(user, now)) for user in users.everyone(vault))
+    return exports.everyone(vault, names)
 
 
-def _counted(chunks: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk
-        progress.done += 1
+def _lines(
+    call: Call, pages: Iterable[list[Stored]], form: str, names: list[str] | None
+) -> Iterator[bytes]:
+    if names is not None:
+        return _chosen(call, pages, form, names)
+    return _whole(pages, form, call.now())
+
+
+def _whole(pages: Iterable[list[Stored]], form: str, now: int) -> Iterator[bytes]:
+    write = answers.csv_line if form == "csv" else answers.line
+    if form == "csv":
+        yield escapes.csv_row(answers.LINE).encode()
+    for page in pages:
+        yield "".join([write(found, now) for found in page]).encode()
+
+
+def _chosen(
+    call: Call, pages: Iterable[list[Stored]], form: str, names: list[str]
+) -> Iterator[bytes]:
+    """Yield lines of some fields; in the end say which of them nobody has."""
+    unseen, now = set(names), call.now()
+    if form == "csv":
+        yield escapes.csv_row(map(escapes.csv_cell, names)).encode()
+    for page in pages:
+        rows = [answers.chosen(found, now, names) for found in page]
+        unseen -= {name for row in rows for name in unseen if row[name] is not None}
+        yield "".join(output.lines(form, rows, tuple(names), header=False)).encode()
+    for name in names:
+        if name in unseen:
+            call.note(f"nobody has the field number {names.index(name) + 1} of --fields")
+
+
+def _counted(pages: Iterator[list[Stored]], progress: Progress) -> Iterator[list[Stored]]:
+    for page in pages:
+        yield page
+        progress.done += len(page)
 
 
 def _line(answer: Answer) -> bytes:

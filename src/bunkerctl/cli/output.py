@@ -178,9 +178,11 @@ class Output:
         self.text(screen.text())
 
 
-def lines(form: str, answers: Iterable[Answer], columns: tuple[str, ...]) -> Iterator[str]:
+def lines(
+    form: str, answers: Iterable[Answer], columns: tuple[str, ...], *, header: bool = True
+) -> Iterator[str]:
     """Yield a list as JSON lines or as CSV, for a file."""
-    if form == "csv":
+    if form == "csv" and header:
         yield csv_row(columns)
     for answer in answers:
         if form == "csv":

@@ -156,6 +156,22 @@ class Database:
         except sqlcipher3.Error as error:
             raise self._translated(error) from error
 
+    def some(self, sql: str, *parameters: Any, column: int, most: int) -> list[tuple[Any, ...]]:
+        """Return the first rows, until their bytes in a column are more than `most`."""
+        found, size = [], 0
+        cursor = self._execute(sql, parameters)
+        try:
+            for row in cursor:
+                found.append(row)
+                size += len(row[column])
+                if size > most:
+                    break
+        except sqlcipher3.Error as error:
+            raise self._translated(error) from error
+        finally:
+            cursor.close()
+        return found
+
     def changes(self) -> int:
         """Return how many rows this connection has changed so far."""
         return int(self._connection.total_changes)

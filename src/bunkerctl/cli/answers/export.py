@@ -2,24 +2,87 @@
 
 from __future__ import annotations
 
-from bunkerctl import times
-from bunkerctl.cli.answers import Answer
+from bunkerctl import jsontext, times
+from bunkerctl.cli.answers import Answer, time_or_null
 from bunkerctl.cli.answers.audit import event
 from bunkerctl.cli.answers.exp import expiration
-from bunkerctl.cli.answers.user import any_hold, hold, user
+from bunkerctl.cli.answers.user import USER, any_hold, hold, user
 from bunkerctl.model import USER_SCHEMA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from bunkerctl.exports import Person
     from bunkerctl.model import User
+    from bunkerctl.store.users import Stored
 
 EXPORT_SCHEMA = "bunkerctl.export/1"
 
 
-def exported_user(found: User, now: int) -> Answer:
-    """A line of `export --all`, which `user import` reads."""
-    return {"schema": USER_SCHEMA, **user(found, now)}
+LINE = ("schema", *USER)
+"""The fields of a line of `export --all`, which `user import` reads."""
+
+
+def line(found: Stored, now: int) -> str:
+    """Return a person as a JSON line: what `user` would make of it, and its `schema`.
+
+    Put together from the record's stored text: to parse it and write it again takes most of an
+    export's time, and gives the same (`tests/test_everyone.py`).
+    """
+    due_at = found.due_at
+    kinds = '","'.join(found.kinds)
+    return (
+        f'{{"schema":"{USER_SCHEMA}","token":"{found.token}",'
+        f'"created_at":"{times.text(found.created_at)}",'
+        f'"updated_at":"{times.text(found.updated_at)}","version":{found.version},'
+        f'"identities":["{kinds}"],"data":{jsontext.escaped(found.body.decode())},'
+        f'"expstatus":"{found.expstatus}",'
+        + ('"exptime":null,"due_at":null,' if due_at is None else _due(due_at))
+        + ('"held":true}\n' if found.held(now) else '"held":false}\n')
+    )
+
+
+def _due(due_at: int) -> str:
+    return f'"exptime":{due_at},"due_at":"{times.text(due_at)}",'
+
+
+def csv_line(found: Stored, now: int) -> str:
+    """Return a person as a line of CSV with the columns of LINE; put together, as `line` is."""
+    due_at = found.due_at
+    kinds = ",".join(found.kinds)
+    body = jsontext.escaped(found.body.decode()).replace('"', '""')
+    return (
+        f"{USER_SCHEMA},{found.token},{times.text(found.created_at)},"
+        f"{times.text(found.updated_at)},{found.version},"
+        + (f'"{kinds}"' if "," in kinds else kinds)
+        + f',"{body}",{found.expstatus},'
+        + ("," if due_at is None else f"{due_at},{times.text(due_at)}")
+        + (",true\n" if found.held(now) else ",false\n")
+    )
+
+
+def chosen(found: Stored, now: int, names: list[str]) -> Answer:
+    """Return some fields: LINE's own, else the record's; `data.NAME` is always the record's."""
+    record: Any = jsontext.loads(found.body)
+    due_at = found.due_at
+    known: Answer = {
+        "schema": USER_SCHEMA,
+        "token": found.token,
+        "created_at": times.text(found.created_at),
+        "updated_at": times.text(found.updated_at),
+        "version": found.version,
+        "identities": found.kinds,
+        "data": record,
+        "expstatus": found.expstatus,
+        "exptime": due_at,
+        "due_at": time_or_null(due_at),
+        "held": found.held(now),
+    }
+    return {
+        name: known[name] if name in known else record.get(name.removeprefix("data."))
+        for name in names
+    }
 
 
 def person(found: Person, overdue_before: int, base: str | None) -> Answer:

@@ -1,0 +1,207 @@
+"""Everybody's export: each line is what a list would show, and moves a person as it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conftest import DAY, EXECUTABLE, Home
+
+MEASURED = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+"""A process between, for what a process takes counts that from which it was forked."""
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(allow_nan=False, allow_infinity=False).map(lambda d: float(f"{d:.6g}")),
+    st.text(max_size=20),
+    st.sampled_from(["\u202e\x1b[2J", "\u2028", "\x7f\x9b", '"', '\\",\\"', "a\nb\r\tc", "=1+1"]),
+)
+RECORDS = st.dictionaries(
+    st.text(max_size=8),
+    st.recursive(
+        LEAVES,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        ),
+        max_leaves=6,
+    ),
+    max_size=5,
+)
+
+
+def finite(record: dict[str, Any]) -> bool:
+    text = json.dumps(record)
+    return "Infinity" not in text and "NaN" not in text
+
+
+def imported(home: Home, *records: dict[str, Any]) -> None:
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    home.ok("user import -", lines)
+
+
+def rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(records=st.lists(RECORDS.filter(finite), min_size=1, max_size=8))
+def test_a_line_put_together_is_what_a_list_shows(bare: Home, records: list[Any]) -> None:
+    """`user list --reveal` parses each record and writes it again, one by one."""
+    home = Home(bare.directory / os.urandom(4).hex())
+    home.directory.mkdir()
+    home.ok("init")
+    kinds: tuple[dict[str, str], ...] = (
+        {},
+        {"email": "a{}@example.com"},
+        {"phone": "+1415555{:04}"},
+        {"custom": '"{}",'},
+    )
+    imported(
+        home,
+        *(
+            {
+                **{k: v for k, v in record.items() if k not in ("email", "phone", "custom")},
+                **{k: v.format(n) for k, v in kinds[n % 4].items()},
+                "login": f"u{n}",
+            }
+            for n, record in enumerate(records)
+        ),
+    )
+    for number in range(0, len(records), 3):
+        home.start(f"u{number}", "10d")
+    for number in range(0, len(records), 4):
+        home.ok(f"user hold u{number} --reason x --until 2027-01-20")
+    for number in range(0, len(records), 6):
+        home.ok(f"exp retain {home.ok(f'exp status u{number} --json').json['exptoken']}")
+    for _ in range(2):
+        listed = home.ok("user list --reveal -o jsonl").out.split("\n")
+        lines = home.ok("export --all --yes").out.split("\n")
+        schema = '{"schema":"bunkerctl.user/1",'
+        assert sorted(lines) == sorted(line and schema + line[1:] for line in listed)
+        table = rows(home.ok("export --all --yes -o csv").out)
+        plain = rows(home.ok("user list --reveal -o csv").out)
+        assert table[0] == ["schema", *plain[0]]
+        assert sorted(table[1:]) == sorted(["bunkerctl.user/1", *row] for row in plain[1:])
+        home.now += 6 * DAY  # then the holds are over
+
+
+def test_people_come_in_the_order_in_which_they_were_added(home: Home) -> None:
+    imported(home, *({"login": f"u{number}"} for number in range(9000)))
+    home.ok("user forget u3 --yes")
+    lines = [json.loads(line) for line in home.ok("export --all --yes").out.splitlines()]
+    numbers = [int(line["data"]["login"][1:]) for line in lines]
+    assert numbers == [number for number in range(9000) if number != 3]
+
+
+@pytest.mark.parametrize("options", ["", "-o csv", "--fields email"])
+def test_each_person_has_an_event_of_it(home: Home, options: str) -> None:
+    imported(home, *({"login": f"u{number}"} for number in range(5)))
+    home.ok(f"export --all --yes {options} --reason moving")
+    events = home.ok("audit list -o jsonl").out.splitlines()
+    found = [json.loads(line) for line in events][-6:]
+    assert [event["action"] for event in found] == ["export.all", *["export.user"] * 5]
+    tokens = {json.loads(line)["token"] for line in home.ok("export --all --yes").out.splitlines()}
+    assert {event["token"] for event in found} == {None, *tokens}
+    wanted = ["email"] if "fields" in options else None
+    assert all(event["fields"] == wanted and event["reason"] == "moving" for event in found)
+    assert home.ok("audit verify --deep --json").json["ok"]
+
+
+def test_some_fields_alone(home: Home) -> None:
+    imported(
+        home,
+        {"login": "ann", "name": "=Ann", "token": "mine", "n": 1.10, "deep": {"x": [1]}},
+        {"login": "bob", "held": "no"},
+    )
+    line = "export --all --yes --fields login,name,deep,data.token,data.held,held"
+    result = home.ok(f"{line} -o csv")
+    assert rows(result.out) == [
+        ["login", "name", "deep", "data.token", "data.held", "held"],
+        ["ann", "'=Ann", '{"x":[1]}', "mine", "", "false"],
+        ["bob", "", "", "", "no", "false"],
+    ]
+    ann, bob = map(json.loads, home.ok(line).out.splitlines())
+    assert ann["deep"] == {"x": [1]}
+    assert bob == {
+        "login": "bob",
+        "name": None,
+        "deep": None,
+        "data.token": None,
+        "data.held": "no",
+        "held": False,
+    }
+    told = home.ok("export --all --yes --fields login,nmae")
+    assert "nobody has the field number 2 of --fields" in told.err
+    for names in (",", "a,,b", "a,a"):
+        assert home.run(["export", "--all", "--yes", "--fields", names]).code == 2
+    assert home.run("export login:ann --fields name").code == 2
+    assert home.run("export --all --yes -o table").code == 2
+
+
+def test_what_is_stored_must_be_a_record(home: Home) -> None:
+    imported(home, *({"login": f"u{number}"} for number in range(3)))
+    db = home.database()
+    for damage in (
+        b"",
+        b"\n",
+        b"{}\n",
+        b"{}\n{",
+        b'{}\n{"a":1}{"b":2}',
+        b"{}\n[]",
+        b"x\n{}",
+        b"{}\n\0",
+    ):
+        db.begin()
+        db.run("UPDATE drawer SET bytes = ? WHERE id = 2", b"\n" * 16 + damage)
+        db.commit()
+        result = home.run("export --all --yes")
+        assert (result.code, result.out) == (7, ""), damage
+    db.close()
+
+
+def test_memory_stays_flat_however_large_the_records_are(home: Home) -> None:
+    imported(home, *({"login": f"u{number}", "x": "y" * (1 << 20)} for number in range(80)))
+    path = home.directory / "all"
+    line = [EXECUTABLE, "export", "--all", "--yes", "--out", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *line],
+        env=home.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert path.stat().st_size > 80 << 20
+    assert int(done.stdout) < 100 << 10  # KiB: the interpreter, and a few pages of records
+
+
+def test_everybody_moves_into_another_vault_as_jsonl(home: Home, tmp_path: Path) -> None:
+    imported(home, *({"login": f"u{number}", "n": number} for number in range(300)))
+    home.start("u7", "10d")
+    home.ok("user hold u8 --reason case")
+    exported = home.ok("export --all --yes").out
+    (tmp_path / "other").mkdir()
+    other = Home(tmp_path / "other")
+    other.ok("init")
+    other.ok("user import -", exported)
+    assert other.ok("export --all --yes").out == exported
+    assert other.ok("user list --reveal -o jsonl").out == home.ok("user list --reveal -o jsonl").out
