@@ -6,10 +6,10 @@ _bunkerctl() {
         word=${COMP_WORDS[i]}
         if [[ $skip ]]; then skip=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--fields|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--fields|--for|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
             -*) ;;
             *) case " $path $word" in
-                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' export verify'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  unlock'|'  lock'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' export verify'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
             esac ;;
         esac
     done
@@ -32,7 +32,7 @@ _bunkerctl() {
             'exp sweep --receipts') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'export --format') words="json zip html csv" ;;
             'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate vault.destroy" ;;
+            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy" ;;
             'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'audit export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
             'backup verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -50,7 +50,7 @@ _bunkerctl() {
     if [[ -z $words && $skip ]]; then return; fi
     if [[ -z $words ]]; then
         case $path in
-            '') words="init status user exp export audit erasure backup key report doctor destroy config demo" ;;
+            '') words="init status user exp export audit erasure backup key unlock lock report doctor destroy config demo" ;;
             'user') words="add get update list forget import hold release" ;;
             'exp') words="start status cancel retain delete list sweep" ;;
             'export') words="verify" ;;
@@ -86,6 +86,7 @@ _bunkerctl() {
             'key recovery create') [[ $cur == -* ]] && words="--recovery-file" ;;
             'key recovery verify') [[ $cur == -* ]] && words="--recovery-file" ;;
             'key restore') [[ $cur == -* ]] && words="--recovery-file --replace" ;;
+            'unlock') [[ $cur == -* ]] && words="--for" ;;
             'report') [[ $cur == -* ]] && words="--since --until --out --force" ;;
             'destroy') [[ $cur == -* ]] && words="--confirm" ;;
         esac

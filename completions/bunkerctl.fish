@@ -4,7 +4,7 @@ function __bunkerctl_words
     for word in (commandline -opc)[2..]
         if test -n "$skip"
             set skip
-        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --encrypt-to --expstatus --field --fields --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
+        else if contains -- $word --action --actor --after --against --before --color --config --confirm --created-before --data --encrypt-to --expstatus --field --fields --for --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
             set skip 1
         else if not string match -q -- '-*' $word
             echo $word
@@ -29,6 +29,8 @@ complete -c bunkerctl -n '__bunkerctl_exactly ' -a audit -d 'The audit trail: re
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a erasure -d 'Erasures: who was erased, and the receipts that prove it.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a backup -d 'Backups: make, check and restore them, without bringing anybody back.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a key -d 'The master key: look at it, put it elsewhere, recover it, rotate it.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a unlock -d 'Keep the master key in the kernel, so that a script\'s calls need not ask the keyring.'
+complete -c bunkerctl -n '__bunkerctl_exactly ' -a lock -d 'Let the kernel forget the master key at once that `unlock` has kept.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a report -d 'Show what the vault has kept, erased and shown: for a data protection officer, at an audit.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a doctor -d 'Examine the machine and the vault, and say what to do about each finding.'
 complete -c bunkerctl -n '__bunkerctl_exactly ' -a destroy -d 'End a vault for good: its key, its database and its ledger.'
@@ -139,7 +141,7 @@ complete -c bunkerctl -n '__bunkerctl_below export' -l encrypt-to -x -d 'encrypt
 complete -c bunkerctl -n '__bunkerctl_below export verify' -F
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l since -x -d 'from this date on, or from that long ago'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l until -x -d 'before this date, or before that long ago'
-complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate vault.destroy' -d 'this action alone'
+complete -c bunkerctl -n '__bunkerctl_below audit list' -l action -x -a 'vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy' -d 'this action alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l actor -x -d 'events of this actor alone'
 complete -c bunkerctl -n '__bunkerctl_below audit list' -l limit -x -d 'the newest N'
 complete -c bunkerctl -n '__bunkerctl_below audit verify' -l against -r -F -d 'a head, checkpoint or anchor that was kept elsewhere'
@@ -171,6 +173,7 @@ complete -c bunkerctl -n '__bunkerctl_below key recovery create' -l recovery-fil
 complete -c bunkerctl -n '__bunkerctl_below key recovery verify' -l recovery-file -r -F -d 'the code is in this file; `-` is standard input'
 complete -c bunkerctl -n '__bunkerctl_below key restore' -l recovery-file -r -F -d 'the code is in this file; `-` is standard input'
 complete -c bunkerctl -n '__bunkerctl_below key restore' -l replace -d 'replace another key that is there'
+complete -c bunkerctl -n '__bunkerctl_below unlock' -l for -x -d 'how long: 15min (or 15m), at most a day'
 complete -c bunkerctl -n '__bunkerctl_below report' -l since -x -d 'from this date on, or from that long ago; else from the first event'
 complete -c bunkerctl -n '__bunkerctl_below report' -l until -x -d 'before this date, or before that long ago; else up to now'
 complete -c bunkerctl -n '__bunkerctl_below report' -l out -r -F -d 'write the page (HTML, 0600) there; `-` is standard output'

@@ -514,7 +514,12 @@ def slow(home: Home, between: Callable[[], object]) -> Vault:
     header = read_header(str(home.vault))
     master = keys.parse(home.key_file.read_bytes(), "the key file")
     session = keys.Session(
-        environment=home.environment, attended=False, seconds=None, tell=print, owner=None
+        environment=home.environment,
+        attended=False,
+        seconds=None,
+        tell=print,
+        owner=None,
+        unlocked=False,
     )
     origin = Origin(actor="cron", os_user="cron", uid=1, host="here", reason=None, ref=None)
     surroundings = Surroundings(

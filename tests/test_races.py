@@ -57,7 +57,12 @@ def slow(home: Home, between: Callable[[], object]) -> Vault:
     header = read_header(str(home.vault))
     master = keys.parse(home.key_file.read_bytes(), "the key file")
     session = keys.Session(
-        environment=home.environment, attended=False, seconds=None, tell=print, owner=None
+        environment=home.environment,
+        attended=False,
+        seconds=None,
+        tell=print,
+        owner=None,
+        unlocked=False,
     )
     surroundings = Surroundings(
         origin=ORIGIN, session=session, lock_wait=5.0, clock=lambda: home.now

@@ -90,6 +90,7 @@ def go_on(directory: str, header: Header, session: Session, lock_wait: float) ->
 
 def _remove(directory: str, header: Header, used: Route | None, session: Session) -> Destroyed:
     removed, remains = [], []
+    keys.lock(header.vault_id)
     for place in header.places():
         problem = _remove_key(place, directory, header, session)
         if problem is None:

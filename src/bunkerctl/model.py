@@ -208,6 +208,7 @@ ACTIONS = (
     "key.recovery",
     "key.restore",
     "key.rotate",
+    "key.unlock",
     "vault.destroy",
 )
 """What an audit event can be about; the names are stable."""

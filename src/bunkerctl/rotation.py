@@ -164,6 +164,7 @@ def carry_out(
             "the key is rotated, but the database does not read back whole",
             hint="`bunkerctl doctor` says more; the new key is in its place",
         )
+    keys.lock(header.vault_id)  # what `unlock` has kept opens nothing any more
     return Rotated(header=header, old_key_id=old.key_id, left=left)
 
 

@@ -63,7 +63,9 @@ class Target(Value):
 SEED = bytes(32)
 ORIGIN = "bunkerctl/5d1c8f0e-4a43-4a39-9f7b-0d1a5b2f9a10"
 OWN = notes.Verifier(name=ORIGIN, public=crypto.public_key(SEED))
-SESSION = Session(environment={}, attended=False, seconds=None, tell=print, owner=None)
+SESSION = Session(
+    environment={}, attended=False, seconds=None, tell=print, owner=None, unlocked=False
+)
 SCRATCH = tempfile.TemporaryDirectory()
 """Where files are put that are read by name."""
 

@@ -40,6 +40,7 @@ class Call:
         self._everywhere = everywhere
         self._opened: Opened | None = None
         self._erasing = False
+        self._unlocked = True
         self._config: config.Config | None = None
         self._line: Line | None = None
         self.changed = False
@@ -204,7 +205,12 @@ class Call:
             seconds=None if wait is None else _seconds(wait),
             tell=self.note,
             owner=_owner(self.directory()) if os.geteuid() == 0 else None,
+            unlocked=self._unlocked and keysource.named(self) is None,
         )
+
+    def without_unlocked(self) -> None:
+        """Ask the key's own place, whatever `unlock` has kept."""
+        self._unlocked = False
 
     def as_job(self) -> Call:
         """Return this call as cron would make it: a bare environment, and nobody there to ask."""
@@ -218,7 +224,9 @@ class Call:
         }
         stdin, stdout, stderr = io.BytesIO(), self.shell.stdout, self.shell.stderr
         shell = Shell(stdin, stdout, stderr, environment, self.shell.clock)
-        return Call(shell, self._everywhere)
+        job = Call(shell, self._everywhere)
+        job.without_unlocked()
+        return job
 
     def variables(self) -> list[str]:
         """Return the variables that are set and that decide which vault and which settings."""

@@ -95,6 +95,8 @@ MODULES = {
     "key": "key",
     "key recovery": "recovery",
     "key restore": "recovery",
+    "unlock": "unlock",
+    "lock": "unlock",
     "report": "report",
     "doctor": "doctor",
     "destroy": "vault",

@@ -23,6 +23,9 @@ WRITABLE = ("keyring", "file")
 GONE = ("missing", "entry_missing")
 """The reasons that say: nothing is there."""
 
+SLOW = ("keyring", "command")
+"""The sources that `unlock` spares later calls."""
+
 
 class Route(Value):
     """One way to the key: `source` is keyring, file, command, fd or credential.
@@ -50,7 +53,8 @@ class Session(Value):
 
     `attended` says that a person is there to answer a dialog, `seconds` how long to wait for a
     keyring if not as usual, `tell` shows that person a line. `owner` is, for root, the user and
-    group of the vault: root may use its key files, and makes new ones for it.
+    group of the vault: root may use its key files, and makes new ones for it. `unlocked` says that
+    what `unlock` has kept may be used.
     """
 
     environment: Mapping[str, str]
@@ -58,6 +62,7 @@ class Session(Value):
     seconds: float | None
     tell: Callable[[str], None]
     owner: tuple[int, int] | None
+    unlocked: bool
 
 
 def fetch(route: Route, vault_id: str, session: Session, *, waiting: bool = False) -> bytes:
@@ -98,6 +103,10 @@ def current(route: Route, vault_id: str, key_id: str, session: Session) -> bytes
         KeyUnavailable: there is none to be had.
         WrongKey: there is another one.
     """
+    if session.unlocked and route.source in SLOW:
+        kept = _unlocked(vault_id, key_id)
+        if kept is not None:
+            return kept
     key = fetch(route, vault_id, session)
     if id_of(key, vault_id) == key_id:
         return key
@@ -108,6 +117,38 @@ def current(route: Route, vault_id: str, key_id: str, session: Session) -> bytes
         raise error
     promote([route], vault_id, successor, session)
     return successor
+
+
+def _unlocked(vault_id: str, key_id: str) -> bytes | None:
+    """Return the key that `unlock` has kept; one from before a rotation is forgotten."""
+    from bunkerctl.keys import kernel
+
+    kept = kernel.find(vault_id)
+    if kept is None:
+        return None
+    key = parse(kept, "what the kernel keeps")
+    if id_of(key, vault_id) == key_id:
+        return key
+    kernel.forget(vault_id)
+    return None
+
+
+def unlock(vault_id: str, key: bytes, seconds: int) -> None:
+    """Let later calls of this user have a key without asking its place, for `seconds`.
+
+    Raises:
+        KeyUnavailable: this system cannot keep it.
+    """
+    from bunkerctl.keys import kernel
+
+    kernel.keep(vault_id, text_of(key), seconds)
+
+
+def lock(vault_id: str) -> bool:
+    """Take back what `unlock` has done; return whether there was something to take back."""
+    from bunkerctl.keys import kernel
+
+    return kernel.forget(vault_id)
 
 
 def waiting(route: Route, vault_id: str, session: Session) -> bytes | None:
