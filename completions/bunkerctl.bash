@@ -1,100 +1,132 @@
 # Made by `make docs` from the command table; do not edit.
 _bunkerctl() {
-    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
-    local path= word words= skip= i
+    local cur=${COMP_WORDS[COMP_CWORD]} path= option= about= words= options= files= word i
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
-        if [[ $skip ]]; then skip=; continue; fi
+        if [[ $word == = ]]; then continue; fi  # bash takes --option=value apart
+        if [[ $option ]]; then option=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--fields|--for|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) skip=1 ;;
+            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--fields|--for|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) option=$word ;;
             -*) ;;
-            *) case " $path $word" in
-                '  init'|'  status'|'  user'|'  exp'|'  export'|'  audit'|'  erasure'|'  backup'|'  key'|'  unlock'|'  lock'|'  report'|'  doctor'|'  destroy'|'  config'|'  demo'|' user add'|' user get'|' user update'|' user list'|' user forget'|' user import'|' user hold'|' user release'|' exp start'|' exp status'|' exp cancel'|' exp retain'|' exp delete'|' exp list'|' exp sweep'|' export verify'|' audit list'|' audit show'|' audit head'|' audit checkpoint'|' audit key'|' audit verify'|' audit export'|' audit prune'|' erasure show'|' erasure list'|' erasure verify'|' backup create'|' backup list'|' backup verify'|' backup restore'|' backup prune'|' key status'|' key test'|' key enroll'|' key rotate'|' key recovery'|' key restore'|' key recovery create'|' key recovery verify'|' config show'|' config get'|' config set'|' config path') path="${path:+$path }$word" ;;
+            *) case "$about$path $word" in
+                ' help'|' schema') about=$word ;;
+                *) case "$path $word" in
+                    ' audit'|' audit checkpoint'|' audit export'|' audit head'|' audit key'|' audit list'|' audit prune'|' audit show'|' audit verify'|' backup'|' backup create'|' backup list'|' backup prune'|' backup restore'|' backup verify'|' completion'|' config'|' config get'|' config path'|' config set'|' config show'|' demo'|' destroy'|' doctor'|' erasure'|' erasure list'|' erasure show'|' erasure verify'|' exp'|' exp cancel'|' exp delete'|' exp list'|' exp retain'|' exp start'|' exp status'|' exp sweep'|' export'|' export verify'|' help'|' init'|' key'|' key enroll'|' key recovery'|' key recovery create'|' key recovery verify'|' key restore'|' key rotate'|' key status'|' key test'|' lock'|' report'|' schema'|' status'|' unlock'|' user'|' user add'|' user forget'|' user get'|' user hold'|' user import'|' user list'|' user release'|' user update') path+=" $word" ;;
+                esac ;;
             esac ;;
         esac
     done
+    if [[ $cur == = ]]; then cur=; fi
     COMPREPLY=()
-    for word in "$path $prev" "$prev"; do
-        case $word in
-            '--vault') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            '--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            '-o') words="table plain json jsonl csv" ;;
-            '--output') words="table plain json jsonl csv" ;;
-            '--key-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            '--color') words="auto always never" ;;
-            'init --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'user add --data') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'user update --data') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'user list --expstatus') words="none wait retain expired" ;;
-            'user import --format') words="jsonl" ;;
-            'user import --on-conflict') words="error skip update" ;;
-            'user import --rejects') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'exp sweep --receipts') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'export --format') words="json zip html csv" ;;
-            'export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy" ;;
-            'audit verify --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'audit export --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'backup verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'backup restore --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'backup restore --ledger') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'backup restore --against') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'key rotate --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'key recovery create --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'key recovery verify --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'key restore --recovery-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
-            'report --out') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    if [[ $option ]]; then
+        case "$path $option" in
+            ' audit export --out') words="" files=1 ;;
+            ' audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy" files= ;;
+            ' audit verify --against') words="" files=1 ;;
+            ' backup restore --recovery-file') words="" files=1 ;;
+            ' backup restore --ledger') words="" files=1 ;;
+            ' backup restore --against') words="" files=1 ;;
+            ' backup verify --recovery-file') words="" files=1 ;;
+            ' exp sweep --receipts') words="" files=1 ;;
+            ' export --format') words="json zip html csv" files= ;;
+            ' export --out') words="" files=1 ;;
+            ' init --recovery-file') words="" files=1 ;;
+            ' key recovery create --recovery-file') words="" files=1 ;;
+            ' key recovery verify --recovery-file') words="" files=1 ;;
+            ' key restore --recovery-file') words="" files=1 ;;
+            ' key rotate --recovery-file') words="" files=1 ;;
+            ' report --out') words="" files=1 ;;
+            ' user add --data') words="" files=1 ;;
+            ' user import --format') words="jsonl" files= ;;
+            ' user import --on-conflict') words="error skip update" files= ;;
+            ' user import --rejects') words="" files=1 ;;
+            ' user list --expstatus') words="none wait retain expired" files= ;;
+            ' user update --data') words="" files=1 ;;
+            *' --vault') words="" files=1 ;;
+            *' --config') words="" files=1 ;;
+            *' -o'|*' --output') words="table plain json jsonl csv" files= ;;
+            *' --key-file') words="" files=1 ;;
+            *' --color') words="auto always never" files= ;;
         esac
-        [[ $words ]] && break
-    done
-    if [[ -z $words && $skip ]]; then return; fi
-    if [[ -z $words ]]; then
+    else
         case $path in
-            '') words="init status user exp export audit erasure backup key unlock lock report doctor destroy config demo" ;;
-            'user') words="add get update list forget import hold release" ;;
-            'exp') words="start status cancel retain delete list sweep" ;;
-            'export') words="verify" ;;
-            'audit') words="list show head checkpoint key verify export prune" ;;
-            'erasure') words="show list verify" ;;
-            'backup') words="create list verify restore prune" ;;
-            'key') words="status test enroll rotate recovery restore" ;;
-            'key recovery') words="create verify" ;;
-            'config') words="show get set path" ;;
-            'init') [[ $cur == -* ]] && words="--recovery-file --no-recovery" ;;
-            'status') [[ $cur == -* ]] && words="--check --max-age" ;;
-            'user add') [[ $cur == -* ]] && words="--data" ;;
-            'user get') [[ $cur == -* ]] && words="--field" ;;
-            'user update') [[ $cur == -* ]] && words="--data --if-version" ;;
-            'user list') [[ $cur == -* ]] && words="--expstatus --created-before --updated-before --held --limit --after --reveal" ;;
-            'user import') [[ $cur == -* ]] && words="--format --on-conflict --rejects --dry-run" ;;
-            'user hold') [[ $cur == -* ]] && words="--reason --until" ;;
-            'exp start') [[ $cur == -* ]] && words="--in --on --restart" ;;
-            'exp list') [[ $cur == -* ]] && words="--due --within --limit" ;;
-            'exp sweep') [[ $cur == -* ]] && words="--dry-run --limit --max-deletes --accept-clock --receipts" ;;
-            'export') [[ $cur == -* ]] && words="--all --fields --format --out --force --encrypt-to" ;;
-            'audit list') [[ $cur == -* ]] && words="--since --until --action --actor --limit" ;;
-            'audit verify') [[ $cur == -* ]] && words="--against --deep" ;;
-            'audit export') [[ $cur == -* ]] && words="--since --until --out --force" ;;
-            'audit prune') [[ $cur == -* ]] && words="--before" ;;
-            'erasure list') [[ $cur == -* ]] && words="--limit" ;;
-            'erasure verify') [[ $cur == -* ]] && words="--key" ;;
-            'backup create') [[ $cur == -* ]] && words="--keep --force" ;;
-            'backup verify') [[ $cur == -* ]] && words="--recovery-file" ;;
-            'backup restore') [[ $cur == -* ]] && words="--recovery-file --ledger --no-ledger --against" ;;
-            'key enroll') [[ $cur == -* ]] && words="--default --replace" ;;
-            'key rotate') [[ $cur == -* ]] && words="--recovery-file --no-recovery --skip-unreachable" ;;
-            'key recovery create') [[ $cur == -* ]] && words="--recovery-file" ;;
-            'key recovery verify') [[ $cur == -* ]] && words="--recovery-file" ;;
-            'key restore') [[ $cur == -* ]] && words="--recovery-file --replace" ;;
-            'unlock') [[ $cur == -* ]] && words="--for" ;;
-            'report') [[ $cur == -* ]] && words="--since --until --out --force" ;;
-            'destroy') [[ $cur == -* ]] && words="--confirm" ;;
+            '') words="init status user exp export audit erasure backup key unlock lock report doctor destroy config demo help schema completion"; ;;
+            ' audit') words="list show head checkpoint key verify export prune"; ;;
+            ' audit checkpoint') ;;
+            ' audit export') options="--since --until --out --force"; ;;
+            ' audit head') ;;
+            ' audit key') ;;
+            ' audit list') options="--since --until --action --actor --limit"; ;;
+            ' audit prune') options="--before"; ;;
+            ' audit show') ;;
+            ' audit verify') options="--against --deep"; ;;
+            ' backup') words="create list verify restore prune"; ;;
+            ' backup create') options="--keep --force"; files=1 ;;
+            ' backup list') ;;
+            ' backup prune') ;;
+            ' backup restore') options="--recovery-file --ledger --no-ledger --against"; files=1 ;;
+            ' backup verify') options="--recovery-file"; files=1 ;;
+            ' completion') words="bash zsh fish"; ;;
+            ' config') words="show get set path"; ;;
+            ' config get') ;;
+            ' config path') ;;
+            ' config set') ;;
+            ' config show') ;;
+            ' demo') ;;
+            ' destroy') options="--confirm"; ;;
+            ' doctor') ;;
+            ' erasure') words="show list verify"; ;;
+            ' erasure list') options="--limit"; ;;
+            ' erasure show') ;;
+            ' erasure verify') options="--key"; files=1 ;;
+            ' exp') words="start status cancel retain delete list sweep"; ;;
+            ' exp cancel') ;;
+            ' exp delete') ;;
+            ' exp list') options="--due --within --limit"; ;;
+            ' exp retain') ;;
+            ' exp start') options="--in --on --restart"; ;;
+            ' exp status') ;;
+            ' exp sweep') options="--dry-run --limit --max-deletes --accept-clock --receipts"; ;;
+            ' export') words="verify"; options="--all --fields --format --out --force --encrypt-to"; ;;
+            ' export verify') files=1 ;;
+            ' help') ;;
+            ' init') options="--recovery-file --no-recovery"; ;;
+            ' key') words="status test enroll rotate recovery restore"; ;;
+            ' key enroll') words="file keyring systemd-credential"; options="--default --replace"; files=1 ;;
+            ' key recovery') words="create verify"; ;;
+            ' key recovery create') options="--recovery-file"; ;;
+            ' key recovery verify') options="--recovery-file"; ;;
+            ' key restore') options="--recovery-file --replace"; ;;
+            ' key rotate') options="--recovery-file --no-recovery --skip-unreachable"; ;;
+            ' key status') ;;
+            ' key test') ;;
+            ' lock') ;;
+            ' report') options="--since --until --out --force"; ;;
+            ' schema') ;;
+            ' status') options="--check --max-age"; ;;
+            ' unlock') options="--for"; ;;
+            ' user') words="add get update list forget import hold release"; ;;
+            ' user add') options="--data"; ;;
+            ' user forget') ;;
+            ' user get') options="--field"; ;;
+            ' user hold') options="--reason --until"; ;;
+            ' user import') options="--format --on-conflict --rejects --dry-run"; files=1 ;;
+            ' user list') options="--expstatus --created-before --updated-before --held --limit --after --reveal"; ;;
+            ' user release') ;;
+            ' user update') options="--data --if-version"; ;;
         esac
-        if [[ $cur == -* ]]; then words="$words --vault --config -o --output --json --key-file --key-command --key-fd --keyring-timeout --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version"; fi
+        if [[ $cur == -* ]]; then
+            words="$options --vault --config -o --output --json --key-file --key-command --key-fd --keyring-timeout --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version" files=
+        elif [[ -z $path ]]; then
+            case $about in
+                help) words+=' identities keys config json exit-codes' ;;
+                schema) words+=' error' ;;
+            esac
+        fi
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
-    case $path in
-        'user import'|'export verify'|'erasure verify'|'backup create'|'backup verify'|'backup restore') [[ $cur == -* ]] || { compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return; } ;;
-    esac
+    for word in $words; do
+        if [[ $word == "$cur"* ]]; then COMPREPLY+=("$word"); fi
+    done
+    if [[ $files ]]; then compopt -o default; fi
 }
 complete -F _bunkerctl bunkerctl

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import answers
 import profiles  # noqa: F401 - registers them
 from bunkerctl import crypto, keys
 from bunkerctl.cli import door
@@ -73,7 +74,9 @@ class Home:
         given = stdin.encode() if isinstance(stdin, str) else stdin
         out, err = io.BytesIO(), io.BytesIO()
         shell = Shell(io.BytesIO(given), out, err, self.environment, lambda: self.now)
-        return Result(door.run(words, shell), out.getvalue(), err.getvalue())
+        code = door.run(words, shell)
+        answers.check(words, self.environment, code, out.getvalue(), err.getvalue())
+        return Result(code, out.getvalue(), err.getvalue())
 
     def ok(self, line: str | list[str], stdin: bytes | str = b"") -> Result:
         """Run a command that must succeed, and say nothing but notes on standard error."""
@@ -118,6 +121,9 @@ class Home:
         """Run a command as a process of its own, to its end."""
         with self.spawn(line, environment=environment, **options) as process:
             out, err = process.communicate(stdin, timeout=60)
+        words = shlex.split(line) if isinstance(line, str) else line
+        variables = {**self.environment, **(environment or {})}
+        answers.check(words, variables, process.returncode, out or b"", err)
         return Result(process.returncode, out or b"", err or b"")
 
     def database_key(self) -> bytes:

@@ -1,7 +1,8 @@
-"""What is generated is what the commands say now, and the completions work in a real shell."""
+"""What is generated is what the commands say now, and the man pages are clean."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,22 +14,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "man").glob("man?/*"))
-GROUPS = "user exp export audit erasure backup key"
+SECTIONS = ("NAME", "DESCRIPTION", "SEE ALSO")
+COMMAND_SECTIONS = ("SYNOPSIS", "OPTIONS", "EXIT STATUS", "ENVIRONMENT", "FILES", "EXAMPLES")
 CHECKERS = ("groff -z -man -ww -Tutf8", "mandoc -T lint -W warning")
-BASH = """
-source completions/bunkerctl.bash
-compopt() { :; }
-COMP_WORDS=("$@")
-COMP_CWORD=$(($# - 1))
-_bunkerctl
-printf '%s\\n' "${COMPREPLY[@]}"
-"""
-
-
-def completed(*words: str) -> list[str]:
-    """Return what bash offers for the last word of a line."""
-    line = ["bash", "-c", BASH, "bash", "bunkerctl", *words]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_no_generated_file_is_stale() -> None:
@@ -38,37 +26,18 @@ def test_no_generated_file_is_stale() -> None:
 
 
 def test_a_stale_page_and_a_stray_one_are_found(tmp_path: Path) -> None:
-    for name in ("tools", "man", "completions"):
+    for name in ("tools", "man", "completions", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "README.md", tmp_path)
     (tmp_path / "man/man7/stray.7").touch()
-    with (tmp_path / "tools/prose/bunkerctl-keys.7.txt").open("a") as prose:
-        prose.write(", more(1)\n")
+    (tmp_path / "schemas/status.json").write_text("{}")
+    with (tmp_path / "tools/prose/files.txt").open("a") as prose:
+        prose.write("\nDIR/more :: more.\n")
     line = [sys.executable, "tools/generate.py", "--check"]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    for name in ("man/man7/stray.7", "man/man7/bunkerctl-keys.7"):
+    for name in ("man/man7/stray.7", "man/man1/bunkerctl.1", "schemas/status.json"):
         assert f"stale: {name} " in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        (("",), f"init status {GROUPS} report doctor destroy config demo"),
-        (("user", "g"), "get"),
-        (("--vault", "user", "exp", "sw"), "sweep"),
-        (("user", "list", "--expstatus", ""), "none wait retain expired"),
-        (("user", "list", "--re"), "--reveal --reason --ref"),
-        (("exp", "start", "ann", "--res"), "--restart"),
-        (("-o", "j"), "json jsonl"),
-        (("--key-file", "pypr"), "pyproject.toml"),
-        (("user", "import", "pypr"), "pyproject.toml"),
-        (("exp", "start", "--in", ""), ""),
-        (("user", "get", ""), ""),
-    ],
-)
-def test_bash_offers_what_may_come_next(words: tuple[str, ...], offered: str) -> None:
-    assert completed(*words) == offered.split()
 
 
 @pytest.mark.parametrize("checker", CHECKERS, ids=lambda checker: checker.split()[0])
@@ -79,6 +48,21 @@ def test_man_pages_are_clean(page: Path, checker: str) -> None:
         pytest.skip(f"{line[0]} is not installed")
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_man_shows_a_page_at_any_width(page: Path, width: int) -> None:
+    environment = {"PATH": os.environ["PATH"], "MANWIDTH": str(width), "LANG": "C.UTF-8"}
+    line = ["man", "--warnings", "-l", str(page)]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout)
+    name, _, section = page.name.rpartition(".")
+    assert shown.startswith(f"{name.upper()}({section})"[: width // 3])
+    wanted = [*SECTIONS, *(COMMAND_SECTIONS if section == "1" else [])]
+    assert set(wanted) <= set(re.findall(r"^[A-Z][A-Z ]+$", shown, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

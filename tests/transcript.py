@@ -17,12 +17,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+
+import answers
 
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 START = 1_797_321_600  # 2026-12-15T08:00:00Z: when a session begins whose clock moves
@@ -185,6 +188,7 @@ class Session:
         self._later += seconds if found[1] == "+" else -seconds
 
     def _compare(self, step: Step, done: subprocess.CompletedProcess[str]) -> None:
+        self._check_answer(step.command[2:], done)
         out, err = done.stdout.splitlines(), done.stderr.splitlines()
         wrong = [
             f"{what}:\n{self._beside(wanted, found)}"
@@ -195,6 +199,13 @@ class Session:
             wrong.append(f"exit code: {done.returncode}, expected {step.code}")
         if wrong:
             raise Differs("\n".join([f"{self._name}:{step.line}: {step.command}", *wrong]))
+
+    def _check_answer(self, line: str, done: subprocess.CompletedProcess[str]) -> None:
+        """Hold a command that runs by itself, and whose output is seen, against its schema."""
+        if line.startswith("bunkerctl ") and not set(line) & set("|&;<>$`\n"):
+            words = shlex.split(line)[1:]
+            out, err = done.stdout.encode(), done.stderr.encode()
+            answers.check(words, self._environment, done.returncode, out, err)
 
     def _beside(self, wanted: list[str], found: list[str]) -> str:
         """Show what was wanted (-) and what was found (+), as a diff does."""

@@ -1,18 +1,19 @@
-"""Write what is made from the command table: man pages, completions, the README's reference and
-its picture of a session.
+"""Write what is made from the command table: man pages, completions, schemas, the README's
+reference and its picture of a session.
 
 `python tools/generate.py` writes the files, `--check` only says which are stale.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
-import completions
 import manpages
 import readme
 import session
+from bunkerctl.cli import completions, schemas
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,7 +23,8 @@ def generated() -> dict[str, str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     return {
         **{f"man/{name}": text for name, text in manpages.pages().items()},
-        **{f"completions/{name}": text for name, text in completions.scripts().items()},
+        **{f"completions/{name}": completions.script(sh) for sh, name in completions.FILES.items()},
+        **{f"schemas/{name.replace(' ', '-')}.json": _schema(name) for name in schemas.names()},
         "README.md": readme.put_into(text),
         session.PATH: session.picture(),
     }
@@ -33,7 +35,7 @@ def stale() -> list[str]:
     wanted = generated()
     there = {
         str(path.relative_to(ROOT))
-        for folder in ("man", "completions")
+        for folder in ("man", "completions", "schemas")
         for path in (ROOT / folder).rglob("*")
         if path.is_file()
     }
@@ -45,10 +47,14 @@ def write() -> None:
     wanted = generated()
     for name in stale():
         if name in wanted:
-            (ROOT / name).parent.mkdir(exist_ok=True)
+            (ROOT / name).parent.mkdir(parents=True, exist_ok=True)
             (ROOT / name).write_text(wanted[name], encoding="utf-8")
         else:
             (ROOT / name).unlink()
+
+
+def _schema(name: str) -> str:
+    return json.dumps(schemas.of(name), indent=2, ensure_ascii=False) + "\n"
 
 
 def _read(name: str) -> str | None:

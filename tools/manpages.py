@@ -1,8 +1,7 @@
-"""Man pages: one for the program, one for each command; from the command table and prose.
+"""Man pages: one for the program, one for each command, and the texts of `bunkerctl help`.
 
-A page of section 7 is prose alone, `prose/NAME.7.txt`: a line `name - what it is`, then sections.
-In all prose a line of capitals is a heading, `TERM :: meaning` an item of a list, and indented
-lines are shown as they are.
+They are made from the command table, from prose/ (the program's page) and from what
+bunkerctl.cli.manual has. How the prose is written is said there.
 """
 
 from __future__ import annotations
@@ -11,16 +10,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from bunkerctl import __version__, config
-from bunkerctl.cli import grammar, help
+from bunkerctl import __version__
+from bunkerctl.cli import grammar, help, manual
 
 DATE = "2026-11-24"
 PROSE = Path(__file__).parent / "prose"
-TOPICS = {
-    path.name.removesuffix(".7.txt"): path.read_text("utf-8")
-    for path in sorted(PROSE.glob("*.7.txt"))
-}
-"""The pages of section 7: their prose, by their names."""
+NO_VAULT = ("help", "schema", "completion", "demo", "config")
+"""First words of commands that open no vault."""
 
 
 def pages() -> dict[str, str]:
@@ -29,8 +25,8 @@ def pages() -> dict[str, str]:
     texts = {"man1/bunkerctl.1": _program(commands)}
     for words, command in commands.items():
         texts[f"man1/bunkerctl-{'-'.join(words)}.1"] = _command(command)
-    for name, prose in TOPICS.items():
-        texts[f"man7/{name}.7"] = _topic(prose)
+    for page in map(manual.page, manual.TOPICS):
+        texts[f"man{page.section}/{page.name}.{page.section}"] = _topic(page)
     return texts
 
 
@@ -43,54 +39,95 @@ def _program(commands: dict[tuple[str, ...], grammar.Command]) -> str:
         lines += [".TP", f".BR bunkerctl\\-{_text('-'.join(words))} (1)", _text(command.summary())]
     lines += [".SH OPTIONS", "These hold for every command, anywhere on the line."]
     lines += _options(grammar.GLOBALS)
-    for title in ("identities", "durations and dates", "output"):
+    for title in ("durations and dates", "output"):
         lines += [f".SH {title.upper()}", *_prose(title.replace(" ", "-"))]
     lines += [".SH EXIT STATUS", *_exit_codes(), ".SH ENVIRONMENT", *_environment()]
-    lines += [".SH FILES", *_prose("files"), ".SH SETTINGS", *_settings()]
+    lines += [".SH FILES", *_prose("files")]
     lines += [".SH EXAMPLES", *_code(help.EXAMPLES.splitlines()), ".SH SEE ALSO"]
     names = sorted(f"bunkerctl-{'-'.join(words)}(1)" for words in commands)
-    return _joined([*lines, _see_also([*names, *(f"{topic}(7)" for topic in TOPICS)])])
+    return _joined([*lines, _see_also([*names, *map(_reference, map(manual.page, manual.TOPICS))])])
 
 
 def _command(command: grammar.Command) -> str:
     name = f"bunkerctl-{'-'.join(command.words)}"
-    summary, *rest = _paragraphs(command.text())
+    summary, *rest = manual.paragraphs(command.text())
     lines = _head(name, re.split(r"[.:]( |$)", summary[0])[0])
     lines += [".SH SYNOPSIS", _text(help.usage(command)), ".SH DESCRIPTION", *map(_text, summary)]
-    answer: list[str] = []
     examples: list[str] = []
     for paragraph in rest:
-        if paragraph[0].startswith("Answer: "):
-            answer = [paragraph[0].removeprefix("Answer: "), *paragraph[1:]]
-        elif paragraph[0] == "Examples:":
+        if paragraph[0] == "Examples:":
             examples = paragraph[1:]
         else:
             lines += [".PP", *map(_text, paragraph)]
-    if answer:
-        lines += [".SS The answer", "Its fields, as JSON names them:", *map(_text, answer)]
-    if command.arguments or command.options:
-        lines += [".SH OPTIONS"]
-        for argument in command.arguments:
-            lines += [".TP", f".I {_text(argument.metavar)}", _text(argument.help)]
-        lines += _options(command.options)
-        lines += [".PP", "The options that hold everywhere are in", ".BR bunkerctl (1)."]
-    lines += [".SH EXIT STATUS", "0 when it is done. All codes are in", ".BR bunkerctl (1)."]
+    if command.answer:
+        lines += [".PP", _text(help.answer(command.answer)), "The fields are described in"]
+        lines += [".BR bunkerctl\\-json (7)."]
+    options: list[str] = []
+    for argument in command.arguments:
+        options += [".TP", f".I {_text(argument.metavar)}", _text(help.meaning(argument)) + "."]
+    options += _options(command.options)
+    lines += [".SH OPTIONS", *options, *[".PP"][: len(options)]]
+    lines += ["The options that hold everywhere are in", ".BR bunkerctl (1)."]
+    lines += [".SH EXIT STATUS", *_failures(command), ".SH ENVIRONMENT", *_variables(command)]
+    lines += [".SH FILES", *_files(command)]
     if examples:
         lines += [".SH EXAMPLES", *_code(examples)]
-    topics = [f"{topic}(7)" for topic, prose in TOPICS.items() if f"{name}(1)" in prose]
+    topics = [
+        _reference(page)
+        for page in map(manual.page, manual.TOPICS)
+        if page.name in ("bunkerctl-exit-codes", "bunkerctl-json" if command.answer else "")
+        or any(f"{name}(1)" in line for block in page.blocks for line in block.lines)
+        or (page.name == "bunkerctl-identities" and _takes_id(command))
+    ]
     return _joined([*lines, ".SH SEE ALSO", _see_also(["bunkerctl(1)", *topics])])
 
 
-def _topic(prose: str) -> str:
-    title, *lines = prose.splitlines()
-    name, _, what = title.partition(" - ")
-    return _joined([*_head(name, what, 7), *_macros(lines)])
+def _takes_id(command: grammar.Command) -> bool:
+    return any(argument.metavar == "ID" for argument in command.arguments)
+
+
+def _failures(command: grammar.Command) -> list[str]:
+    lines: list[str] = []
+    for code, meaning in help.failures(command):
+        lines += [".TP", f".B {code}", _text(meaning)]
+    anywhere = "What any command may end with besides is in"
+    return [*lines, ".PP", anywhere, ".BR bunkerctl\\-exit\\-codes (7)."]
+
+
+def _variables(command: grammar.Command) -> list[str]:
+    if command.words[0] in NO_VAULT:
+        return ["BUNKERCTL_CONFIG names the settings. All variables are in", ".BR bunkerctl (1)."]
+    named = "BUNKERCTL_VAULT names the vault, BUNKERCTL_KEY_FILE the file with its key."
+    return [named, "All variables are in", ".BR bunkerctl (1)."]
+
+
+def _files(command: grammar.Command) -> list[str]:
+    if command.words[0] in NO_VAULT:
+        settings = ".I \\(ti/.config/bunkerctl/config.toml"
+        return [settings, "has the settings, which are in", ".BR bunkerctl.toml (5)."]
+    vault = ".I \\(ti/.local/share/bunkerctl/default"
+    return [
+        vault,
+        "is the vault, if no other is named. What it consists of is in",
+        ".BR bunkerctl (1).",
+    ]
+
+
+def _topic(page: manual.Page) -> str:
+    lines = _head(page.name, page.about, page.section)
+    return _joined([*lines, *_macros(page.blocks)])
+
+
+def _reference(page: manual.Page) -> str:
+    return f"{page.name}({page.section})"
 
 
 def _head(name: str, what: str, section: int = 1) -> list[str]:
     return [
-        '.\\" Made by `make docs` from the command table and tools/prose; do not edit.',
+        '.\\" Made by `make docs` from the command table and prose; do not edit.',
         f'.TH {_text(name.upper())} {section} {DATE} "bunkerctl {__version__}" "bunkerctl"',
+        ".nh",  # names of files and variables are to stay whole
+        ".ad l",
         ".SH NAME",
         f"{_text(name)} \\- {_text(what[0].lower() + what[1:])}",
     ]
@@ -101,7 +138,7 @@ def _options(options: Iterable[grammar.Option]) -> list[str]:
     for option in options:
         names = ", ".join(f"\\fB{_text(name)}\\fR" for name in option.names)
         value = f" \\fI{_text(option.metavar)}\\fR" if option.metavar else ""
-        lines += [".TP", names + value, _text(help.option_help(option)) + "."]
+        lines += [".TP", names + value, _text(help.meaning(option)) + "."]
     return lines
 
 
@@ -121,46 +158,28 @@ def _environment() -> list[str]:
     return lines + _prose("environment")
 
 
-def _settings() -> list[str]:
-    lines = _prose("settings")
-    for name, setting in config.SETTINGS.items():
-        default = f" Default: {setting.default}." if setting.default else ""
-        lines += [".TP", f".B {_text(name)}", _text(f"{setting.help}.{default}")]
-    return lines
-
-
 def _prose(name: str) -> list[str]:
-    return _macros((PROSE / f"{name}.txt").read_text("utf-8").splitlines())
+    return _macros(manual.blocks((PROSE / f"{name}.txt").read_text("utf-8").splitlines()))
 
 
-def _macros(prose: Iterable[str]) -> list[str]:
+def _macros(blocks: Iterable[manual.Block]) -> list[str]:
     """Return hand-written text as man macros."""
     lines: list[str] = []
-    for paragraph in _paragraphs(prose):
-        first, *more = paragraph
-        term, mark, meaning = first.partition(" :: ")
-        apart = [".PP"] if lines and not lines[-1].startswith(".SH") else []
-        if first.isupper() and not more:
-            lines += [f".SH {first}"]
+    for block in blocks:
+        apart = [".PP"] if lines and not lines[-1].startswith((".SH", ".SS")) else []
+        if block.kind == "heading":
+            lines += [f".SH {block.lines[0]}"]
+        elif block.kind == "subheading":
+            lines += [f".SS {_text(block.lines[0])}"]
         elif lines[-1:] == [".SH SEE ALSO"]:
-            lines += [_see_also(" ".join(paragraph).split(", "))]
-        elif first.startswith(" "):
-            lines += [*apart, ".RS 2", *_code(paragraph), ".RE"]
-        elif mark:
-            lines += [".TP", f".B {_text(term)}", *map(_text, [meaning, *more])]
+            lines += [_see_also(" ".join(block.lines).split(", "))]
+        elif block.kind == "code":
+            lines += [*apart, ".RS 2", *_code(block.lines), ".RE"]
+        elif block.kind == "item":
+            lines += [".TP", f".B {_text(block.term)}", *map(_text, block.lines)]
         else:
-            lines += [*apart, *map(_text, paragraph)]
+            lines += [*apart, *map(_text, block.lines)]
     return lines
-
-
-def _paragraphs(lines: Iterable[str]) -> list[list[str]]:
-    paragraphs: list[list[str]] = [[]]
-    for line in lines:
-        if line.strip():
-            paragraphs[-1].append(line.rstrip())
-        elif paragraphs[-1]:
-            paragraphs.append([])
-    return [paragraph for paragraph in paragraphs if paragraph]
 
 
 def _code(lines: Iterable[str]) -> list[str]:
@@ -169,7 +188,7 @@ def _code(lines: Iterable[str]) -> list[str]:
 
 def _see_also(pages: Iterable[str]) -> str:
     """Return references like `name(1)`; no name is broken at the end of a line."""
-    return ".ad l\n" + ",\n".join(f".BR \\%{_text(page).replace('(', ' (')}" for page in pages)
+    return ",\n".join(f".BR \\%{_text(page).replace('(', ' (')}" for page in pages)
 
 
 def _text(text: str) -> str:

@@ -3,7 +3,7 @@
 #   packages.sh python   print a Python that is new enough
 #   packages.sh venv     let that Python make virtual environments
 #   packages.sh test     what the tests need besides: a keyring, a clock that can be moved, strace,
-#                        age, a browser that prints
+#                        age, shells, what reads man pages, a browser that prints
 set -eu
 
 python() {
@@ -53,6 +53,11 @@ test)
     command -v age >/dev/null || missing="$missing age"
     command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
+    command -v zsh >/dev/null || missing="$missing zsh"
+    command -v fish >/dev/null || missing="$missing fish"
+    command -v man >/dev/null || missing="$missing man-db"
+    command -v mandoc >/dev/null || missing="$missing mandoc"
+    command -v groff >/dev/null || missing="$missing groff"
     if [ -z "$missing" ]; then
         exit 0
     fi
@@ -65,7 +70,8 @@ test)
             "tests that move the clock of a process (faketime)," \
             "tests that kill a process at a system call (strace)," \
             "tests that open an encrypted export (age)," \
-            "tests that look at pages (chromium, poppler-utils)" >&2
+            "tests that look at pages (chromium, poppler-utils)," \
+            "tests of the completions (zsh, fish) and of the man pages (man, mandoc, groff)" >&2
     fi
     ;;
 esac

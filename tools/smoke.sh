@@ -28,8 +28,26 @@ run user get "$token" -o table >/dev/null
 run config set exp.grace 45d >/dev/null
 run user forget "$token" --yes >/dev/null
 run audit verify >/dev/null
-for file in man/man1/bunkerctl.1 man/man7/bunkerctl-keys.7 bash-completion/completions/bunkerctl \
-    zsh/site-functions/_bunkerctl fish/vendor_completions.d/bunkerctl.fish; do
-    test -s "$bare/share/$file" || { echo "smoke: share/$file is missing" >&2; exit 1; }
+for topic in identities keys config json exit-codes; do
+    run help "$topic" >/dev/null
+done
+run completion bash | cmp - "$bare/share/bash-completion/completions/bunkerctl"
+run completion zsh | cmp - "$bare/share/zsh/site-functions/_bunkerctl"
+run completion fish | cmp - "$bare/share/fish/vendor_completions.d/bunkerctl.fish"
+for page in bunkerctl.1 bunkerctl-exp-sweep.1 bunkerctl.toml.5 bunkerctl-keys.7 bunkerctl-json.7; do
+    found=man/man${page##*.}/$page
+    test -s "$bare/share/$found" || { echo "smoke: share/$found is missing" >&2; exit 1; }
+    if command -v man >/dev/null; then
+        PATH=$bare/bin:$PATH man -w "${page##*.}" "${page%.*}" >/dev/null
+    fi
+done
+for schema in "$bare"/share/bunkerctl/schemas/*.json; do
+    name=$(basename "$schema" .json)
+    run schema $(echo "$name" | tr - ' ') >"$home/schema"
+    "$bare/bin/python" - "$home/schema" "$schema" <<'END'
+import json, sys
+one, other = (json.load(open(name)) for name in sys.argv[1:])
+sys.exit(one != other)
+END
 done
 echo "smoke: the wheel works by itself"

@@ -26,8 +26,12 @@ COLORS = ("auto", "always", "never")
 
 
 class Setting(Value):
-    """One setting: `check` takes its text and raises Invalid; `default` is text or None."""
+    """One setting: `check` takes its text and raises Invalid; `default` is text or None.
 
+    `kind` says what it takes, in words.
+    """
+
+    kind: str
     check: Callable[[str], object]
     default: str | None
     help: str
@@ -119,39 +123,65 @@ PRIVACY = {
 `privacy`, several things a line each. Where there is nothing to say, they say `none`."""
 
 SETTINGS: dict[str, Setting] = {
-    "vault": Setting(check=_path, default=None, help="directory of the vault"),
-    "output": Setting(check=_one_of(*FORMS), default=None, help="form of the result"),
-    "color": Setting(check=_one_of(*COLORS), default="auto", help="when to use colour"),
-    "actor": Setting(check=_text, default=None, help="who acts, for the audit trail"),
-    "lock_wait": Setting(check=_wait, default="10s", help="how long to wait for another writer"),
-    "key.file": Setting(check=_path, default=None, help="file with the master key"),
-    "key.command": Setting(check=_text, default=None, help="command that prints the master key"),
+    "vault": Setting(kind="path", check=_path, default=None, help="directory of the vault"),
+    "output": Setting(
+        kind=", ".join(FORMS), check=_one_of(*FORMS), default=None, help="form of the result"
+    ),
+    "color": Setting(
+        kind=", ".join(COLORS), check=_one_of(*COLORS), default="auto", help="when to use colour"
+    ),
+    "actor": Setting(kind="text", check=_text, default=None, help="who acts, for the audit trail"),
+    "lock_wait": Setting(
+        kind="duration", check=_wait, default="10s", help="how long to wait for another writer"
+    ),
+    "key.file": Setting(kind="path", check=_path, default=None, help="file with the master key"),
+    "key.command": Setting(
+        kind="command", check=_text, default=None, help="command that prints the master key"
+    ),
     "key.keyring_timeout": Setting(
+        kind="duration of a day at most",
         check=_patience,
         default=None,
         help="how long to wait for the keyring (5s, and 2min with a person at a terminal)",
     ),
     "audit.anchor": Setting(
+        kind="places",
         check=anchors,
         default=None,
         help="where each sweep and backup puts a signed checkpoint: file:PATH, syslog, command:CMD;"
         " several with commas, a command last",
     ),
     "exp.grace": Setting(
-        check=times.parse_duration, default="30d", help="time from `exp start` to the erasure"
+        kind="duration",
+        check=times.parse_duration,
+        default="30d",
+        help="time from `exp start` to the erasure",
     ),
     "exp.max": Setting(
-        check=times.parse_duration, default=None, help="longest time that `exp start` accepts"
+        kind="duration",
+        check=times.parse_duration,
+        default=None,
+        help="longest time that `exp start` accepts",
     ),
     "exp.overdue_after": Setting(
-        check=times.parse_duration, default="26h", help="due for longer than this is overdue"
+        kind="duration",
+        check=times.parse_duration,
+        default="26h",
+        help="due for longer than this is overdue",
     ),
-    "links.base": Setting(check=_base, default=None, help="address that the links begin with"),
+    "links.base": Setting(
+        kind="http(s) address", check=_base, default=None, help="address that the links begin with"
+    ),
     "phone.region": Setting(
-        check=_region, default=None, help="region of phone numbers without a country code"
+        kind="two capitals",
+        check=_region,
+        default=None,
+        help="region of phone numbers without a country code",
     ),
     **{
-        f"privacy.{name}": Setting(check=_text, default=None, help=f"for an export: {what}")
+        f"privacy.{name}": Setting(
+            kind="text", check=_text, default=None, help=f"for an export: {what}"
+        )
         for name, what in PRIVACY.items()
     },
 }

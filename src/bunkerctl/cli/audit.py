@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import audit, checkpoints, commitments, errors, files, pruning, users
 from bunkerctl.cli import output
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import Answer, several, single
 from bunkerctl.cli.answers import audit as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     option("--action", "ACTION", "this action alone", choices=ACTIONS),
     option("--actor", "NAME", "events of this actor alone"),
     option("--limit", "N", "the newest N"),
+    answer=several(answers.EVENT),
+    fails=(errors.NotFound,),
 )
 def list_(
     call: Call,
@@ -38,9 +40,6 @@ def list_(
     An event tells who did what to whom and when: a token and the names of fields, never a
     value. Looking at the trail is no event itself. At a terminal each is told as a sentence;
     `audit show` has everything that an event says.
-
-    Answer: a list of seq, at, action, outcome, actor, os_user, host, token, fields, reason, ref,
-    hash.
 
     Examples:
       bunkerctl audit list --since 7d
@@ -63,7 +62,12 @@ def list_(
     call.show_list(rows, answers.EVENT, noun="event", view="audit")
 
 
-@command("audit show", argument("seq", "SEQ", "number of the event"))
+@command(
+    "audit show",
+    argument("seq", "SEQ", "number of the event"),
+    answer=single(answers.EVENT, optional=answers.EVENT_MORE),
+    fails=(errors.NotFound,),
+)
 def show(call: Call, seq: str) -> None:
     """Show one event, with everything it says.
 
@@ -74,11 +78,9 @@ def show(call: Call, seq: str) -> None:
     call.show(answers.event(audit.show(call.vault(), number), whole=True), "audit")
 
 
-@command("audit head")
+@command("audit head", answer=single(answers.HEAD))
 def head(call: Call) -> None:
     """Print the head of the audit trail: keep it elsewhere, for `audit verify --against`.
-
-    Answer: vault_id, size, root, at.
 
     Examples:
       bunkerctl audit head --json
@@ -86,14 +88,12 @@ def head(call: Call) -> None:
     call.show(answers.head(audit.head(call.vault())))
 
 
-@command("audit checkpoint")
+@command("audit checkpoint", answer=single(answers.CHECKPOINT))
 def checkpoint(call: Call) -> None:
     """Print the head of the audit trail, signed by the vault: keep it elsewhere.
 
     It is a note as C2SP's signed-note and tlog-checkpoint say, for tools of transparency logs. The
     setting audit.anchor has one taken at each sweep and backup.
-
-    Answer: vault_id, size, root, at, checkpoint (the note).
 
     Examples:
       bunkerctl audit checkpoint > people.checkpoint
@@ -106,14 +106,12 @@ def checkpoint(call: Call) -> None:
         call.show({**answers.head(signed.head), "checkpoint": signed.note})
 
 
-@command("audit key")
+@command("audit key", answer=single(answers.KEY))
 def key(call: Call) -> None:
     """Print the public key that checkpoints and receipts are checked with.
 
     It is written as C2SP's signed-note says. Publish it, or give it to whoever is to check a
     receipt: a rotation of the master key does not change it.
-
-    Answer: vault_id, key.
 
     Examples:
       bunkerctl audit key
@@ -130,6 +128,8 @@ def key(call: Call) -> None:
     "audit verify",
     option("--against", "FILE", "a head, checkpoint or anchor that was kept elsewhere"),
     option("--deep", None, "also compare each living record with what the trail says of it"),
+    answer=single(answers.VERIFICATION),
+    fails=(errors.Conflict,),
 )
 def verify(call: Call, against: str | None, deep: bool) -> None:
     """Recompute the audit trail, and with --against prove that it continues an earlier head.
@@ -138,10 +138,6 @@ def verify(call: Call, against: str | None, deep: bool) -> None:
     a whole one. --deep finds an old page or an old file that was played back: a record that is not
     what its newest event committed to, or a row of somebody erased. A broken, shortened or
     rolled-back trail is exit 7.
-
-    Answer: ok, events, head, first_bad (the first event that cannot be trusted), pruned,
-    consistency (the proof of RFC 6962, with --against), people, unchecked, bad (tokens, with
-    --deep).
 
     Examples:
       bunkerctl audit verify
@@ -174,13 +170,13 @@ def verify(call: Call, against: str | None, deep: bool) -> None:
     option("--until", "D", "before this date, or before that long ago"),
     option("--out", "FILE", "write there (0600), not to standard output (`-`)"),
     option("--force", None, "replace a file that exists"),
+    answer=several(answers.EVENT, optional=answers.EVENT_MORE),
+    fails=(errors.Conflict,),
 )
 def export(call: Call, since: str | None, until: str | None, out: str | None, force: bool) -> None:
     """Export audit events with everything they say, as JSON lines or CSV.
 
     -o jsonl has every event word for word, with its hash; -o csv the fields that `audit list` has.
-
-    Answer: as `audit list`.
 
     Examples:
       bunkerctl audit export --since 1y -o jsonl --out trail.jsonl
@@ -206,15 +202,18 @@ def export(call: Call, since: str | None, until: str | None, out: str | None, fo
     call.deliver(chunks, path, force=force)
 
 
-@command("audit prune", option("--before", "D", "events from before this date, or so long ago"))
+@command(
+    "audit prune",
+    option("--before", "D", "events from before this date, or so long ago"),
+    answer=single(answers.PRUNED),
+    fails=(errors.Declined,),
+)
 def prune(call: Call, before: str | None) -> None:
     """Delete old events; the tree over them and its signed checkpoint stay.
 
     The trail verifies as before, and heads from after that point still prove it. Heads from before
     it, and receipts of erasures among the events, can no longer be made: export them first. It
     needs --yes, or a "yes" on a terminal.
-
-    Answer: events, pruned (in all), checkpoint, changed.
 
     Examples:
       bunkerctl audit prune --before 5y --yes

@@ -15,6 +15,7 @@ from bunkerctl import (
 )
 from bunkerctl.cli import codes, keysource
 from bunkerctl.cli.answers import backup as answers
+from bunkerctl.cli.answers import several, single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.keys import Route
@@ -32,6 +33,8 @@ CODE = option("--recovery-file", "FILE", "take the key from this recovery code; 
     option("--keep", "DUR", "how long it is to be kept: `backup prune` removes it then"),
     option("--force", None, "replace a file that exists"),
     argument("file", "FILE", "where to write it (0600); outside the vault"),
+    answer=single(answers.CREATED),
+    fails=(errors.Conflict,),
 )
 def create(call: Call, keep: str | None, force: bool, file: str) -> None:
     """Write the whole vault into one encrypted file, and verify it.
@@ -39,8 +42,6 @@ def create(call: Call, keep: str | None, force: bool, file: str) -> None:
     Others go on reading and writing. The backup has a random key of its own, wrapped by the vault's
     master key: that key or the recovery code opens it, as long as the key is not rotated. Keep the
     erasure ledger (erasures.jsonl) of the vault with it: a restore needs the newest one.
-
-    Answer: file, id, vault_id, created_at, until, key_id, users, erased, events, size, changed.
 
     Examples:
       bunkerctl backup create /media/backup/people-2026-12-15.bunker --keep 90d
@@ -57,28 +58,25 @@ def create(call: Call, keep: str | None, force: bool, file: str) -> None:
     call.show({**answers.manifest(file, made), "changed": True})
 
 
-@command("backup list")
+@command("backup list", answer=several(answers.BACKUP))
 def list_(call: Call) -> None:
     """List the backups that the vault has made, and not removed or replaced.
-
-    Answer: a list of id, path, created_at, until, due (whether `backup prune` would remove it).
 
     Examples:
       bunkerctl backup list
     """
     now = call.now()
     rows = (answers.backup(one, now) for one in backups.listing(call.vault()))
-    call.show_list(rows, answers.BACKUP, noun="backup")
+    shown = call.or_hint(rows, "`bunkerctl backup create FILE` makes a backup")
+    call.show_list(shown, answers.BACKUP, noun="backup")
 
 
-@command("backup verify", CODE, FILE)
+@command("backup verify", CODE, FILE, answer=single(answers.VERIFIED))
 def verify(call: Call, recovery_file: str | None, file: str) -> None:
     """Check a backup whole: its bytes, every page, its audit trail and the signed checkpoint.
 
     It needs the vault's key or a recovery code, not the vault. A damaged one is exit 7, one from
     before a rotation exit 12.
-
-    Answer: file, id, vault_id, created_at, until, key_id, users, erased, events, size, ok.
 
     Examples:
       bunkerctl backup verify people.bunker
@@ -97,6 +95,8 @@ def verify(call: Call, recovery_file: str | None, file: str) -> None:
     option("--no-ledger", None, "go on without one: who was erased since comes back"),
     option("--against", "FILE", "prove it against a head or checkpoint that was kept elsewhere"),
     FILE,
+    answer=single(answers.REINSTATED),
+    fails=(errors.Conflict,),
 )
 def restore(
     call: Call,
@@ -112,9 +112,6 @@ def restore(
     it still opens; that happens before anybody can use the new vault. A ledger that is missing or
     older than the backup is refused (exit 5), but for --no-ledger with --reason. The audit trail is
     proven against --against, or the newest anchor in the file that audit.anchor names.
-
-    Answer: vault, vault_id, file, id, created_at, users, erased_again, live (whether the vault
-    itself was asked), anchored, changed.
 
     Examples:
       bunkerctl backup restore people.bunker --vault /srv/people-restored
@@ -142,14 +139,12 @@ def restore(
         call.note("not held against an anchor: there is none from before the backup")
 
 
-@command("backup prune")
+@command("backup prune", answer=single(answers.PRUNED))
 def prune(call: Call) -> None:
     """Remove the files of backups whose time is over, as `backup create --keep` said.
 
     What a killed `backup create` has left goes, too. Files that somebody has moved are told each
     time: the vault cannot know whether they are gone.
-
-    Answer: removed, missing (paths: moved files must be removed by hand), changed.
 
     Examples:
       bunkerctl backup prune

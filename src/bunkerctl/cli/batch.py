@@ -12,7 +12,7 @@ from bunkerctl.cli.output import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.call import Call
@@ -33,7 +33,7 @@ def people(
     argument: str,
     action: str,
     acts: Acts,
-    columns: tuple[str, ...],
+    columns: Collection[str],
     view: str = "fields",
     *,
     erasing: bool = False,

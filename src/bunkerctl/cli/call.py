@@ -16,7 +16,7 @@ from bunkerctl.vault import Surroundings, open_vault
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from io import BufferedIOBase
     from typing import Any
@@ -349,9 +349,18 @@ class Call:
             files.fill(path, put, force=force)
             self.note("written")
 
-    def show_list(self, answers: Any, columns: tuple[str, ...], **how: Any) -> None:
+    def show_list(self, answers: Any, columns: Collection[str], **how: Any) -> None:
         """Write a list, as `Output.many` does."""
         self.output.many(answers, columns, **how)
+
+    def or_hint(self, answers: Iterable[Answer], hint: str) -> Iterator[Answer]:
+        """Yield the answers; tell a person at a terminal what to do next where there is none."""
+        found = False
+        for answer in answers:
+            found = True
+            yield answer
+        if not found and self.output.terminal:
+            self.note(hint)
 
     def note(self, text: str) -> None:
         """Say something on standard error, unless --quiet."""

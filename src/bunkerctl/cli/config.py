@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from bunkerctl import config, errors
 from bunkerctl.cli.answers import config as answers
+from bunkerctl.cli.answers import several, single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command
 
 
-@command("config show")
+@command("config show", answer=several(answers.SETTING))
 def show(call: Call) -> None:
     """List every setting, its value, and the file it comes from.
 
     Options and environment variables, which win over files, are not shown.
 
-    Answer: a list of name, value, source.
+    Examples:
+      bunkerctl config show
     """
     settings = call.config()
     rows = [
@@ -24,7 +26,11 @@ def show(call: Call) -> None:
     call.show_list(rows, answers.SETTING, noun="setting")
 
 
-@command("config get", argument("name", "NAME", "a setting, like exp.grace"))
+@command(
+    "config get",
+    argument("name", "NAME", "a setting, like exp.grace"),
+    answer=single(answers.SETTING),
+)
 def get(call: Call, name: str) -> None:
     """Print the value of one setting; nothing if it has none.
 
@@ -45,13 +51,12 @@ def get(call: Call, name: str) -> None:
     "config set",
     argument("name", "NAME", "a setting, like exp.grace"),
     argument("value", "VALUE", "its new value"),
+    answer=single(answers.SET),
 )
 def set_(call: Call, name: str, value: str) -> None:
     """Write one setting into the user's file, or into the one that --config names.
 
     Comments in that file are lost.
-
-    Answer: name, value, path, changed.
 
     Examples:
       bunkerctl config set exp.grace 45d
@@ -63,9 +68,13 @@ def set_(call: Call, name: str, value: str) -> None:
     call.show({"name": name, "value": value, "path": path, "changed": changed})
 
 
-@command("config path")
+@command("config path", answer=single(answers.PATH))
 def path(call: Call) -> None:
-    """Print the path of the file that `config set` writes."""
+    """Print the path of the file that `config set` writes.
+
+    Examples:
+      bunkerctl config path
+    """
     found = _path(call)
     if call.output.form in ("plain", "table"):
         call.line(found)

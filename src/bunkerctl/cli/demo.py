@@ -28,6 +28,9 @@ def demo(call: Call) -> None:
     Three people are added, and told that they will be erased. One keeps the data, one leaves, one
     does not answer and is swept 31 days later (the demo moves its own clock). At the end every
     page of the database is decrypted and searched.
+
+    Examples:
+      bunkerctl demo
     """
     directory = tempfile.mkdtemp(prefix="bunkerctl-demo-")
     try:

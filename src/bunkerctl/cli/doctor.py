@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import diagnosis
 from bunkerctl.cli import keysource
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import Answer, several
 from bunkerctl.cli.answers import doctor as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@command("doctor")
+@command("doctor", answer=several(answers.FINDING))
 def doctor(call: Call) -> None:
     """Examine the machine and the vault, and say what to do about each finding.
 
     Engine, place, permissions, disk, delivery of the key, clock, database (every page), audit
     trail, erasures and the last sweep. `level` is ok, note, warning or error. Exit 0 if nothing
     is broken, warnings or not; else the code of the gravest finding.
-
-    Answer: check, level, message, hint, code, exit_code.
 
     Examples:
       bunkerctl doctor

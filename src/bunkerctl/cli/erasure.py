@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from bunkerctl import errors, identities, notes, receipts
 from bunkerctl.cli.answers import erasure as answers
+from bunkerctl.cli.answers import several, single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 
 
-@command("erasure show", argument("token", "TOKEN", "the token of who was erased"))
+@command(
+    "erasure show",
+    argument("token", "TOKEN", "the token of who was erased"),
+    answer=single(answers.RECEIPT),
+    fails=(errors.NotFound,),
+)
 def show(call: Call, token: str) -> None:
     """Show the receipt of an erasure: what was erased when and why, and the proof of it.
 
@@ -16,9 +22,6 @@ def show(call: Call, token: str) -> None:
     signed. Whoever has it and the vault's public key (`audit key`) can check it without the vault:
     `erasure verify`. Nothing in it is of the person, nor a hash of anything that was. `backups` are
     those known to the vault that were made while the person lived, and until when they are kept.
-
-    Answer: schema, vault_id, token, reason, ref, requested_at, due_at, erased_at, actor, erased,
-    scrubbed, backups, leaf, index, proof, checkpoint, key.
 
     Examples:
       bunkerctl erasure show 9f1b3c9a-7a40-4c55-8f2e-1d7f5a9f0b77 --json
@@ -28,11 +31,9 @@ def show(call: Call, token: str) -> None:
         call.show(receipt)
 
 
-@command("erasure list", option("--limit", "N", "the first N"))
+@command("erasure list", option("--limit", "N", "the first N"), answer=several(answers.TOMBSTONE))
 def list_(call: Call, limit: str | None) -> None:
     """List who was erased, oldest first: tokens, times and reasons.
-
-    Answer: a list of token, erased_at, reason, erased (counts by class), event.
 
     Examples:
       bunkerctl erasure list
@@ -46,6 +47,7 @@ def list_(call: Call, limit: str | None) -> None:
     "erasure verify",
     option("--key", "KEY", "the vault's public key, as `audit key` printed it, or a file with it"),
     argument("file", "FILE", "a receipt; `-` is standard input"),
+    answer=single(answers.CHECKED),
 )
 def verify(call: Call, key: str | None, file: str) -> None:
     """Check the receipt of an erasure: with the vault's public key alone, without the vault.
@@ -53,9 +55,6 @@ def verify(call: Call, key: str | None, file: str) -> None:
     Without --key it is checked by the key that it names itself, which proves no more than that it
     is of one piece: compare that key with what the vault's owner has published. A receipt that
     does not hold is exit 7.
-
-    Answer: ok, token, vault_id, erased_at, event, size (of the signed trail), key, trusted (whether
-    --key was given).
 
     Examples:
       bunkerctl erasure verify receipt.json --key people.pub

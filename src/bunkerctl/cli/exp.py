@@ -7,9 +7,9 @@ from functools import partial
 
 from bunkerctl import errors, expirations, identities, times
 from bunkerctl.cli import batch
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import Answer, several, single, single_or_each
 from bunkerctl.cli.answers import exp as answers
-from bunkerctl.cli.answers.user import erased
+from bunkerctl.cli.answers.user import ERASED, erased
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.cli.user import IDS, confirm
@@ -29,15 +29,14 @@ EXPTOKEN = argument("exptoken", "EXPTOKEN", "the expiration's own token, as in t
     option("--on", "DATE", "erase on this date"),
     option("--restart", None, "replace a standing date and its exptoken"),
     IDS,
+    answer=single_or_each(answers.EXPIRATION_CHANGED),
+    fails=(errors.Partial, errors.NotFound, errors.Conflict),
 )
 def start(call: Call, on: str | None, restart: bool, identity: str, **values: str | None) -> None:
     """Let a person wait for erasure, and show the links to tell it with.
 
     The default time is the setting exp.grace (30d). Who waits already keeps the standing date,
     unless --restart: then the old links are void.
-
-    Answer: token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
-    retain_url, delete_url, changed.
 
     Examples:
       bunkerctl exp start email:ann@example.com --in 30d
@@ -53,17 +52,19 @@ def start(call: Call, on: str | None, restart: bool, identity: str, **values: st
         identity,
         "exp.start",
         batch.one_by_one(answer),
-        (*answers.EXPIRATION, "changed"),
+        answers.EXPIRATION_CHANGED,
         "exp",
     )
 
 
-@command("exp status", IDS)
+@command(
+    "exp status",
+    IDS,
+    answer=single_or_each(answers.EXPIRATION),
+    fails=(errors.Partial, errors.NotFound),
+)
 def status(call: Call, identity: str) -> None:
     """Show how a person stands: none, wait, retain or, by token, expired.
-
-    Answer: token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
-    retain_url, delete_url.
 
     Examples:
       bunkerctl exp status email:ann@example.com
@@ -75,11 +76,14 @@ def status(call: Call, identity: str) -> None:
     batch.people(call, identity, "exp.status", batch.one_by_one(answer), answers.EXPIRATION, "exp")
 
 
-@command("exp cancel", IDS)
+@command(
+    "exp cancel",
+    IDS,
+    answer=single_or_each(answers.EXPIRATION_CHANGED),
+    fails=(errors.Partial, errors.NotFound, errors.Conflict),
+)
 def cancel(call: Call, identity: str) -> None:
     """Take an expiration back: the person is no longer to be erased, and its links are void.
-
-    Answer: as `exp start`.
 
     Examples:
       bunkerctl exp cancel email:ann@example.com
@@ -93,19 +97,22 @@ def cancel(call: Call, identity: str) -> None:
         identity,
         "exp.cancel",
         batch.one_by_one(answer),
-        (*answers.EXPIRATION, "changed"),
+        answers.EXPIRATION_CHANGED,
         "exp",
     )
 
 
-@command("exp retain", EXPTOKEN)
+@command(
+    "exp retain",
+    EXPTOKEN,
+    answer=single(answers.EXPIRATION_CHANGED),
+    fails=(errors.NotFound, errors.Conflict),
+)
 def retain(call: Call, exptoken: str) -> None:
     """Keep a person who asked to be kept, overdue or not. Twice is once.
 
     Call it when the person has pressed a button, never when a link is opened: mail scanners open
     links.
-
-    Answer: as `exp start`.
 
     Examples:
       bunkerctl exp retain 4f2c1c9e-6f0e-4b8e-9d57-0f7c1a0f2b11
@@ -114,13 +121,16 @@ def retain(call: Call, exptoken: str) -> None:
     call.show(_changed(call, *expirations.retain(call.vault(), found)), "exp")
 
 
-@command("exp delete", EXPTOKEN)
+@command(
+    "exp delete",
+    EXPTOKEN,
+    answer=single(ERASED),
+    fails=(errors.NotFound, errors.Conflict, errors.Held, errors.Declined, errors.Residue),
+)
 def delete(call: Call, exptoken: str) -> None:
     """Erase now a person who waits and asked to be gone. Twice is once.
 
     Without a terminal it needs --yes. Who was kept, or is held, is not erased (exit 5).
-
-    Answer: token, erased_at, reason, erased (counts by class), event, changed.
 
     Examples:
       bunkerctl exp delete 4f2c1c9e-6f0e-4b8e-9d57-0f7c1a0f2b11 --yes
@@ -139,14 +149,12 @@ def delete(call: Call, exptoken: str) -> None:
     option("--due", None, "who is due now"),
     option("--within", "DUR", "who is due within this time"),
     option("--limit", "N", "at most N"),
+    answer=several(answers.EXPIRATION),
 )
 def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     """List who waits, soonest due first.
 
     At a terminal, bars below the list show how many fall due in each of the coming weeks.
-
-    Answer: a list of token, expstatus, exptime, due_at, exptoken, started_at, due, overdue, held,
-    retain_url, delete_url.
 
     Examples:
       bunkerctl exp list --within 7d
@@ -161,7 +169,8 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     found = expirations.waiting(vault, until, count)
     rows = (_answer(call, user) for user in found)
     ahead = None if due else partial(expirations.ahead, vault)
-    call.show_list(rows, answers.EXPIRATION, noun="person", view="exp", beside=ahead)
+    shown = call.or_hint(rows, "`bunkerctl exp start ID` begins an expiration")
+    call.show_list(shown, answers.EXPIRATION, noun="person", view="exp", beside=ahead)
 
 
 @command(
@@ -171,6 +180,8 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     option("--max-deletes", "N", "refuse only if more than N are due"),
     option("--accept-clock", None, "the clock is right, though it looks wrong"),
     option("--receipts", "DIR", "write a receipt of each erasure there: TOKEN.json"),
+    answer=single(answers.SWEEP),
+    fails=(errors.Partial, errors.LimitExceeded, errors.ClockSuspect, errors.Residue),
 )
 def sweep(
     call: Call,
@@ -188,10 +199,8 @@ def sweep(
     anywhere, or unable to write receipts: what is done is reported by the next run, which writes
     those receipts; the rest stays due. It works on a full disk, too: room is kept for the largest
     record, and for 2,500 erasures or a tenth of the living. Where the setting audit.anchor says, it
-    leaves a signed checkpoint of the audit trail.
-
-    Answer: dry_run, guard (null, limit or clock), due (not held), erased, held, failed,
-    finished_earlier, tokens, started_at, finished_at. In plain form: one erased token a line.
+    leaves a signed checkpoint of the audit trail. In plain form it prints one erased token a
+    line.
 
     Examples:
       bunkerctl exp sweep --dry-run

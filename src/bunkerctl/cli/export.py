@@ -6,7 +6,7 @@ import io
 
 from bunkerctl import errors, escapes, exports, files, jsontext, users
 from bunkerctl.cli import output
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import Answer, single
 from bunkerctl.cli.answers import export as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
@@ -37,6 +37,8 @@ FORMATS = ("json", "zip", "html", "csv")
         many=True,
     ),
     argument("identity", "ID", "whose data", "optional"),
+    answer=single(answers.PERSON, other=answers.EXPORTED),
+    fails=(errors.NotFound, errors.Conflict, errors.Declined),
 )
 def export(
     call: Call,
@@ -64,9 +66,6 @@ def export(
     is not encrypted touches the disk.
 
     The history names who acted, your colleagues among them: read it before you hand it out.
-
-    Answer: schema, vault_id, exported_at, user, expiration, hold, lapsed_hold,
-    cancelled_expiration, access_history.
 
     Examples:
       bunkerctl export email:ann@example.com --format zip --out ann.zip
@@ -108,6 +107,7 @@ def export(
 @command(
     "export verify",
     argument("file", "FILE", "what `export ID --format zip` wrote; `-` is standard input"),
+    answer=single(answers.CHECKED),
 )
 def verify(call: Call, file: str) -> None:
     """Check an export of one person, without the vault: nothing in it is damaged or lost.
@@ -115,8 +115,6 @@ def verify(call: Call, file: str) -> None:
     Its structure, its sums, its manifest and what that counts must hold; an archive that would
     harm who unpacks it (paths that lead out, names twice, a bomb) does not. This does not show who
     made it: nothing in it is signed. Decrypt an encrypted one first. One that fails is exit 7.
-
-    Answer: ok, vault_id, token, exported_at, version, files.
 
     Examples:
       bunkerctl export verify ann.zip

@@ -12,8 +12,11 @@ from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
+
+    from bunkerctl.cli.answers import Shape
+    from bunkerctl.errors import BunkerError
 
 
 class Option(Value):
@@ -42,21 +45,31 @@ class Option(Value):
 
 
 class Argument(Value):
-    """A positional argument; `count` is `one`, `optional` or `many`."""
+    """A positional argument; `count` is `one`, `optional` or `many`.
+
+    `choices` are the values it takes, if they are fixed.
+    """
 
     key: str
     metavar: str
     help: str
     count: str
+    choices: tuple[str, ...]
 
 
 class Command(Value):
-    """A command: `words` as they are typed, `run` its function."""
+    """A command: `words` as they are typed, `run` its function.
+
+    `answer` is what it answers as JSON; None if it writes text in every form. `fails` are the
+    failures of its own, beside those that any command may end with.
+    """
 
     words: tuple[str, ...]
     run: Callable[..., None]
     arguments: tuple[Argument, ...]
     options: tuple[Option, ...]
+    answer: Shape | None
+    fails: tuple[type[BunkerError], ...]
 
     def summary(self) -> str:
         return self.text()[0]
@@ -102,6 +115,9 @@ MODULES = {
     "destroy": "vault",
     "config": "config",
     "demo": "demo",
+    "help": "reference",
+    "schema": "reference",
+    "completion": "reference",
 }
 """The words of commands, and the module below `cli` that has them: a first word stands for all
 commands below it that are not here by themselves."""
@@ -139,12 +155,17 @@ def option(
     )
 
 
-def argument(key: str, metavar: str, help: str, count: str = "one") -> Argument:
-    return Argument(key=key, metavar=metavar, help=help, count=count)
+def argument(
+    key: str, metavar: str, help: str, count: str = "one", choices: tuple[str, ...] = ()
+) -> Argument:
+    return Argument(key=key, metavar=metavar, help=help, count=count, choices=choices)
 
 
 def command(
-    words: str, *parameters: Argument | Option
+    words: str,
+    *parameters: Argument | Option,
+    answer: Shape | None = None,
+    fails: tuple[type[BunkerError], ...] = (),
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Declare the function below to be a command; it gets the call and its parameters by name."""
 
@@ -155,6 +176,8 @@ def command(
             run=run,
             arguments=tuple(p for p in parameters if isinstance(p, Argument)),
             options=tuple(p for p in parameters if isinstance(p, Option)),
+            answer=answer,
+            fails=fails,
         )
         return run
 
@@ -189,6 +212,14 @@ def find(words: tuple[str, ...]) -> Command | None:
     if module is not None:
         import_module(f"bunkerctl.cli.{module}")
     return COMMANDS.get(words)
+
+
+def nearest(before: str, typed: str, known: Iterable[str]) -> str | None:
+    """Return a question for who has mistyped one of the words known, or None."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(typed, list(known), 1)
+    return f"did you mean `{before} {near[0]}`?" if near else None
 
 
 def load_all() -> dict[tuple[str, ...], Command]:

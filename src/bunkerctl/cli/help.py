@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bunkerctl.cli.answers import Shape
+
 WIDTH = 79
 INTRO = """\
 bunkerctl keeps personal records in one encrypted local file. Applications keep
@@ -55,6 +57,21 @@ def exit_codes() -> list[tuple[int, str, str]]:
     return sorted(rows)
 
 
+def failures(command: grammar.Command) -> list[tuple[str, str]]:
+    """Return (exit code, meaning) of what a command may fail with by itself, in order."""
+    found: dict[int, list[str]] = {}
+    for kind in command.fails:
+        found.setdefault(kind.exit_code, []).append(kind.meaning)
+    return [("0", "done"), *((str(code), "; ".join(found[code])) for code in sorted(found))]
+
+
+def answer(shape: Shape) -> str:
+    """Return the names of the fields of an answer, as a sentence."""
+    names = ", ".join(shape.fields)
+    whole = {"one": "{}", "many": "a list of {}", "each": "{}; for `-` a list of such"}
+    return f"Answer in JSON: {whole[shape.count].format(names)}."
+
+
 def usage(command: grammar.Command) -> str:
     """Return the line that shows how a command is typed."""
     words = ["bunkerctl", *command.words]
@@ -70,13 +87,13 @@ def option_name(option: grammar.Option) -> str:
     return names if option.metavar is None else f"{names} {option.metavar}"
 
 
-def option_help(option: grammar.Option) -> str:
-    return f"{option.help}: {', '.join(option.choices)}" if option.choices else option.help
+def meaning(one: grammar.Option | grammar.Argument) -> str:
+    return f"{one.help}: {', '.join(one.choices)}" if one.choices else one.help
 
 
 def _of_program() -> str:
     commands = grammar.load_all()
-    rows = [
+    listed = [
         (first, grammar.GROUPS.get(first) or commands[(first,)].summary())
         for first in grammar.first_words()
     ]
@@ -84,22 +101,23 @@ def _of_program() -> str:
     return _join(
         "Usage: bunkerctl COMMAND [ARGUMENTS]",
         INTRO,
-        "Commands:\n" + _rows(rows),
-        "Options, anywhere on the line:\n" + _rows(map(_global_row, grammar.GLOBALS)),
+        "Commands:\n" + rows(listed),
+        "Options, anywhere on the line:\n" + rows(map(_global_row, grammar.GLOBALS)),
         "Examples:\n" + EXAMPLES,
-        "Exit status:\n" + _rows(codes),
+        "Exit status:\n" + rows(codes),
         "An ID is KIND:VALUE (token, email, phone, login or custom), or a value whose\n"
-        "form tells its kind. `bunkerctl COMMAND --help` says more.",
+        "form tells its kind. `bunkerctl COMMAND --help` says more, and `bunkerctl help`\n"
+        "has texts about identities, keys, settings, JSON and exit codes.",
     )
 
 
 def _of_group(group: tuple[str, ...], commands: dict[tuple[str, ...], grammar.Command]) -> str:
-    rows = [(" ".join(words[len(group) :]), found.summary()) for words, found in commands.items()]
+    listed = [(" ".join(words[len(group) :]), found.summary()) for words, found in commands.items()]
     name = " ".join(group)
     return _join(
         f"Usage: bunkerctl {name} COMMAND [ARGUMENTS]",
         grammar.GROUPS[name],
-        "Commands:\n" + _rows(rows),
+        "Commands:\n" + rows(listed),
         f"`bunkerctl {name} COMMAND --help` says more.",
     )
 
@@ -113,8 +131,8 @@ def _of_command(command: grammar.Command) -> str:
         break_on_hyphens=False,
         break_long_words=False,
     )
-    arguments = [(one.metavar, one.help) for one in command.arguments]
-    options = [(option_name(one), option_help(one)) for one in command.options]
+    arguments = [(one.metavar, meaning(one)) for one in command.arguments]
+    options = [(option_name(one), meaning(one)) for one in command.options]
     everywhere = textwrap.fill(
         ", ".join(option_name(one) for one in grammar.GLOBALS) + ": see `bunkerctl --help`.",
         WIDTH - 2,
@@ -123,15 +141,18 @@ def _of_command(command: grammar.Command) -> str:
     return _join(
         line,
         "\n\n".join(map(_paragraph, "\n".join(command.text()).split("\n\n"))),
-        "Arguments:\n" + _rows(arguments) if arguments else "",
-        "Options:\n" + _rows(options) if options else "",
+        _paragraph(answer(command.answer)) if command.answer else "",
+        "Arguments:\n" + rows(arguments) if arguments else "",
+        "Options:\n" + rows(options) if options else "",
         "Options that hold everywhere:\n" + textwrap.indent(everywhere, "  "),
+        "Exit status (`bunkerctl help exit-codes` lists what any command may end with):\n"
+        + rows(failures(command)),
     )
 
 
 def _global_row(option: grammar.Option) -> tuple[str, str]:
     behind = f" [{option.environment}]" if option.environment else ""
-    return option_name(option), option_help(option) + behind
+    return option_name(option), meaning(option) + behind
 
 
 def _option_usage(option: grammar.Option) -> str:
@@ -147,8 +168,9 @@ def _paragraph(text: str) -> str:
     return textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
-def _rows(rows: Iterable[tuple[str, str]]) -> str:
-    listed = list(rows)
+def rows(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return names and what they mean, side by side."""
+    listed = list(pairs)
     width = max(len(name) for name, _ in listed) + 2
     return "\n".join(_row(name, meaning, width) for name, meaning in listed)
 

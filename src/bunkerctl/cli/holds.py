@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, holds, times
+from bunkerctl.cli.answers import single
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
@@ -15,11 +16,11 @@ from bunkerctl.model import User
     option("--reason", "TEXT", "why the data must be kept; it is erased with the person"),
     option("--until", "DATE", "when the hold lapses by itself"),
     ID,
+    answer=single(answers.USER_HELD),
+    fails=(errors.NotFound,),
 )
 def hold(call: Call, reason: str | None, until: str | None, identity: str) -> None:
     """Put a person under a legal hold: nothing erases it until it is released or lapses.
-
-    Answer: as `user get`, and hold (reason, since, until, by), changed.
 
     Examples:
       bunkerctl user hold login:ann --reason "court case" --until 2027-06-30
@@ -35,11 +36,14 @@ def hold(call: Call, reason: str | None, until: str | None, identity: str) -> No
     _show_hold(call, user, changed)
 
 
-@command("user release", ID)
+@command(
+    "user release",
+    ID,
+    answer=single(answers.USER_HELD),
+    fails=(errors.NotFound,),
+)
 def release(call: Call, identity: str) -> None:
     """Lift a legal hold.
-
-    Answer: as `user get`, and hold (null), changed.
 
     Examples:
       bunkerctl user release login:ann

@@ -6,6 +6,8 @@ import collections
 import os
 
 from bunkerctl import errors, files, imports, jsontext
+from bunkerctl.cli.answers import imports as answers
+from bunkerctl.cli.answers import single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     option("--rejects", "FILE", "put the rejected lines there, to be mended and run again"),
     option("--dry-run", None, "report what would be done, and do nothing"),
     argument("file", "FILE", "JSON lines; `-` is standard input"),
+    answer=single(answers.IMPORTED),
+    fails=(errors.Partial, errors.Conflict),
 )
 def import_(
     call: Call,
@@ -39,8 +43,6 @@ def import_(
     the person goes on waiting, staying or being held. A bad line is rejected alone: the good ones
     are in, and the exit code is 3. --on-conflict update merges a line's record into the person it
     is about, and adds a hold; that person's expiration stays as it stands.
-
-    Answer: read, added, updated, skipped, rejected.
 
     Examples:
       bunkerctl user import people.jsonl --dry-run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bunkerctl import custody, enrolment, errors, rotation
 from bunkerctl.cli import codes, keysource
 from bunkerctl.cli.answers import key as answers
+from bunkerctl.cli.answers import single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
 from bunkerctl.directory import read_header
@@ -14,17 +15,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.vault import Vault
 
+PLACES = ("file", "keyring", "systemd-credential")
 
-@command("key status")
+
+@command("key status", answer=single(answers.CUSTODY))
 def status(call: Call) -> None:
     """Show where the key comes from, and whether it is this vault's; never the key.
 
     Nothing is opened and no dialog appears: a keyring that is locked is told to be locked.
     `copies` are the other places that `key enroll` has put it, `rotating` says that a rotation
     was cut off: the next command finishes it or takes it back.
-
-    Answer: vault, vault_id, key_source, place, backend, locked, available, problem, key_id,
-    found_key_id, match, recovery_at, copies, rotating.
 
     Examples:
       bunkerctl key status
@@ -38,7 +38,7 @@ def status(call: Call) -> None:
         call.note("the key that is there is not this vault's")
 
 
-@command("key test")
+@command("key test", answer=single(answers.TESTED))
 def test(call: Call) -> None:
     """Try what a job of cron would see: open the vault with nobody there to ask.
 
@@ -46,8 +46,6 @@ def test(call: Call) -> None:
     those variables that name the vault, the settings or the key; they are told, for the crontab
     needs them too.
     It fails as the job would, with its exit code.
-
-    Answer: vault, vault_id, key_source, place, key_id, variables.
 
     Examples:
       bunkerctl key test
@@ -67,10 +65,12 @@ def test(call: Call) -> None:
     "key enroll",
     option("--default", None, "take the key from there from now on, if nothing else is said"),
     option("--replace", None, "replace another key that is there"),
-    argument("kind", "KIND", "file, keyring or systemd-credential"),
+    argument("kind", "KIND", "what kind of place", choices=PLACES),
     argument(
         "path", "PATH", "the file, or the credential's (/etc/credstore.encrypted/...)", "optional"
     ),
+    answer=single(answers.ENROLLED),
+    fails=(errors.Conflict,),
 )
 def enroll(call: Call, default: bool, replace: bool, kind: str, path: str | None) -> None:
     """Put the key in one more place, so that a job has a route of its own.
@@ -79,8 +79,6 @@ def enroll(call: Call, default: bool, replace: bool, kind: str, path: str | None
     `systemd-credential` encrypts it for this machine, for LoadCredentialEncrypted= in a unit.
     The vault remembers the place, and `key rotate` renews the key there; a credential is to be
     enrolled anew. A place that has another key is left as it is (exit 5), but for --replace.
-
-    Answer: vault, vault_id, key_id, key_source, place, default, changed.
 
     Examples:
       bunkerctl key enroll file ~/.config/bunkerctl/sweep.key
@@ -103,6 +101,8 @@ def enroll(call: Call, default: bool, replace: bool, kind: str, path: str | None
     option("--recovery-file", "FILE", "write the new recovery code there (0600)"),
     option("--no-recovery", None, "make no recovery code"),
     option("--skip-unreachable", None, "let a place that cannot be reached keep the old key"),
+    answer=single(answers.ROTATED),
+    fails=(errors.Conflict, errors.Declined),
 )
 def rotate(
     call: Call, recovery_file: str | None, no_recovery: bool, skip_unreachable: bool
@@ -113,9 +113,6 @@ def rotate(
     killed at any moment: the next command finishes it, or takes it back. Older copies of the
     vault's files then open with no key that is kept here; a copy of the old key elsewhere, or the
     former recovery code, still opens them: destroy those. The recovery code is a new one.
-
-    Answer: vault, vault_id, key_id, old_key_id, renewed, stale, recovery_at, recovery_file,
-    changed.
 
     Examples:
       bunkerctl key rotate

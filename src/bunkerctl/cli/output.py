@@ -9,7 +9,7 @@ from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
@@ -81,7 +81,7 @@ class Output:
     def many(
         self,
         answers: Iterable[Answer | Failure],
-        columns: tuple[str, ...],
+        columns: Collection[str],
         *,
         noun: str,
         view: str = "fields",
@@ -98,7 +98,7 @@ class Output:
         if self.form == "table":
             rows = [row for item in answers if (row := self._row(item)) is not None]
             found = beside and beside()
-            seen = Seen(now=self._now(), names=brief or columns, noun=noun, beside=found)
+            seen = Seen(now=self._now(), names=brief or tuple(columns), noun=noun, beside=found)
             self._draw(view, "many", rows, seen)
             return
         opening, between, closing = {
@@ -120,7 +120,7 @@ class Output:
         empty = "[]\n" if self.form == "json" else opening
         self.text(closing if count else empty)
 
-    def _item(self, item: Answer | Failure, columns: tuple[str, ...]) -> None:
+    def _item(self, item: Answer | Failure, columns: Collection[str]) -> None:
         if self.form == "json":
             self.text(_json(_told(item)))
         elif self.form == "jsonl":
@@ -179,7 +179,7 @@ class Output:
 
 
 def lines(
-    form: str, answers: Iterable[Answer], columns: tuple[str, ...], *, header: bool = True
+    form: str, answers: Iterable[Answer], columns: Collection[str], *, header: bool = True
 ) -> Iterator[str]:
     """Yield a list as JSON lines or as CSV, for a file."""
     if form == "csv" and header:

@@ -6,8 +6,6 @@ messages repeat what was typed, which may be personal: ours say the place instea
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
@@ -185,13 +183,14 @@ def _wanted(command: grammar.Command) -> str:
 
 
 def _unknown_command(word: str, words: tuple[str, ...]) -> Usage:
-    known = grammar.below(words)
-    near = get_close_matches(word, known, 1)
+    """Name a word that is near, here or, for the last word of a command, elsewhere."""
     path = " ".join(("bunkerctl", *words))
-    return Usage(
-        "unknown command" + (f" below `{path}`" if words else ""),
-        hint=f"did you mean `{path} {near[0]}`?" if near else f"{path} --help",
-    )
+    hint = grammar.nearest(path, word, grammar.below(words))
+    if hint is None:
+        ends = {found[-1]: found for found in reversed(grammar.load_all()) if len(found) > 1}
+        near = ends.get(word)
+        hint = f"did you mean `bunkerctl {' '.join(near)}`?" if near else f"{path} --help"
+    return Usage("unknown command" + (f" below `{path}`" if words else ""), hint=hint)
 
 
 def _usage(error: typer.TyperException) -> Usage:

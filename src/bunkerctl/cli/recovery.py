@@ -5,6 +5,7 @@ from __future__ import annotations
 from bunkerctl import errors, keys, opening, recovery, restoration
 from bunkerctl.cli import codes, keysource
 from bunkerctl.cli.answers import key as answers
+from bunkerctl.cli.answers import single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
 from bunkerctl.keys import Route
@@ -19,6 +20,8 @@ _READ = option("--recovery-file", "FILE", "the code is in this file; `-` is stan
 @command(
     "key recovery create",
     option("--recovery-file", "FILE", "write the code there (0600), and show it nowhere"),
+    answer=single(answers.RECOVERY),
+    fails=(errors.Conflict, errors.Declined),
 )
 def create(call: Call, recovery_file: str | None) -> None:
     """Make a new recovery code; the one before opens the vault no more.
@@ -26,8 +29,6 @@ def create(call: Call, recovery_file: str | None) -> None:
     At a terminal it is shown once, and its last group is to be typed back. The code unwraps a
     copy of the key in vault.json: who has both the code and the vault's files can read all. With
     an older copy of vault.json the code before still gives the key, until `key rotate`.
-
-    Answer: vault, vault_id, key_id, recovery_at, recovery_file, changed.
 
     Examples:
       bunkerctl key recovery create
@@ -48,13 +49,11 @@ def create(call: Call, recovery_file: str | None) -> None:
     call.show(answers.recovery(opened.vault, made, recovery_file))
 
 
-@command("key recovery verify", _READ)
+@command("key recovery verify", _READ, answer=single(answers.VERIFIED))
 def verify(call: Call, recovery_file: str | None) -> None:
     """Try a recovery code: does it give this vault's key?
 
     It needs no key and no keyring. A code with a slip is exit 2, another one exit 12.
-
-    Answer: vault, vault_id, key_id, recovery_at, ok.
 
     Examples:
       bunkerctl key recovery verify
@@ -71,15 +70,19 @@ def verify(call: Call, recovery_file: str | None) -> None:
     call.show(answers.verified(directory, header))
 
 
-@command("key restore", _READ, option("--replace", None, "replace another key that is there"))
+@command(
+    "key restore",
+    _READ,
+    option("--replace", None, "replace another key that is there"),
+    answer=single(answers.RESTORED),
+    fails=(errors.Conflict,),
+)
 def restore(call: Call, recovery_file: str | None, replace: bool) -> None:
     """Put the key back from a recovery code, where the keyring or the key file is gone.
 
     It goes where the vault's key came from, into this machine's keyring or into the same file; or
     into --key-file FILE, which is then where it comes from. A key that is there already and is
     another one is left as it is (exit 5), but for --replace.
-
-    Answer: vault, vault_id, key_id, key_source, place, changed.
 
     Examples:
       bunkerctl key restore

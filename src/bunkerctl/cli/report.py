@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, files, jsontext, reports
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import Answer, single
 from bunkerctl.cli.answers import report as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
@@ -15,6 +15,8 @@ from bunkerctl.cli.grammar import command, option
     option("--until", "D", "before this date, or before that long ago; else up to now"),
     option("--out", "FILE", "write the page (HTML, 0600) there; `-` is standard output"),
     option("--force", None, "replace a file that exists; let --out - write to a terminal"),
+    answer=single(answers.REPORT),
+    fails=(errors.Conflict,),
 )
 def report(call: Call, since: str | None, until: str | None, out: str | None, force: bool) -> None:
     """Show what the vault has kept, erased and shown: for a data protection officer, at an audit.
@@ -29,10 +31,6 @@ def report(call: Call, since: str | None, until: str | None, out: str | None, fo
     There are tokens in it and the names of actors, but nothing personal of the people in the vault:
     like `status`, it is no audit event. Events that `audit prune` has deleted are not counted, and
     it says so. A trail that is not whole is exit 7; the report is written all the same.
-
-    Answer: schema, program, vault, vault_id, created_at, at, since, until, people, totals, months,
-    due, overdue, held, erasures, reads, read_often, unsuccessful, key, backup, last_sweep, checks,
-    audit.
 
     Examples:
       bunkerctl report --since 1y

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, escapes, identities, jsontext, users
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import Answer, several, single, single_or_each
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
@@ -21,16 +21,19 @@ FIELDS = argument("fields", "FIELD=TEXT|FIELD:=JSON", "a field and its value", "
 CONFIRM_LENGTH = 8
 
 
-@command("user add", option("--data", "FILE", "the record (JSON); `-` is standard input"), FIELDS)
+@command(
+    "user add",
+    option("--data", "FILE", "the record (JSON); `-` is standard input"),
+    FIELDS,
+    answer=single(answers.USER_CHANGED),
+    fails=(errors.Conflict,),
+)
 def add(call: Call, data: str | None, fields: tuple[str, ...]) -> None:
     """Add a person, and print the new token.
 
     The record is a JSON object with at least one of the keys email, phone, login and custom.
     Without arguments it is read from standard input. Prefer that: arguments show in `ps` and in
     the shell's history. It is stored as given; identities are normalised for looking up alone.
-
-    Answer: token, created_at, updated_at, version, identities, data, expstatus, exptime, due_at,
-    held, changed.
 
     Examples:
       echo '{"email":"ann@example.com","age":41}' | bunkerctl user add
@@ -47,14 +50,17 @@ def add(call: Call, data: str | None, fields: tuple[str, ...]) -> None:
         call.show({**answers.user(user, call.now()), "changed": True})
 
 
-@command("user get", option("--field", "NAME", "print the value of one field"), IDS)
+@command(
+    "user get",
+    option("--field", "NAME", "print the value of one field"),
+    IDS,
+    answer=single_or_each(answers.USER, other=answers.FIELD),
+    fails=(errors.Partial, errors.NotFound),
+)
 def get(call: Call, field: str | None, identity: str) -> None:
     """Show a person's record. Each read is an audit event, written before anything is shown.
 
     --field prints one value of the record: raw, unless standard output is a terminal.
-
-    Answer: token, created_at, updated_at, version, identities, data, expstatus, exptime, due_at,
-    held.
 
     Examples:
       bunkerctl user get email:ann@example.com
@@ -69,7 +75,7 @@ def get(call: Call, field: str | None, identity: str) -> None:
         return {"token": user.token, "field": field, "value": user.data[field]}
 
     if field is None or identity == "-":
-        columns = answers.USER if field is None else ("token", "field", "value")
+        columns = answers.USER if field is None else answers.FIELD
         from bunkerctl.cli import batch
 
         view = "user" if field is None else "fields"
@@ -92,6 +98,8 @@ def get(call: Call, field: str | None, identity: str) -> None:
     option("--if-version", "N", "only if the record has this version, else exit 5"),
     ID,
     FIELDS,
+    answer=single(answers.USER_CHANGED),
+    fails=(errors.NotFound, errors.Conflict),
 )
 def update(
     call: Call, data: str | None, if_version: str | None, identity: str, fields: tuple[str, ...]
@@ -101,8 +109,6 @@ def update(
     A patch that is an object is a JSON Merge Patch (RFC 7396: null removes a field), an array is a
     JSON Patch (RFC 6902). FIELD=TEXT and FIELD:=JSON make a merge patch. Without any, the patch is
     read from standard input.
-
-    Answer: as `user add`; changed is false if the record was like that already.
 
     Examples:
       bunkerctl user update login:ann newsletter:=false
@@ -127,6 +133,7 @@ def update(
     option("--limit", "N", "at most N"),
     option("--after", "TOKEN", "only tokens behind this one: the last of the previous page"),
     option("--reveal", None, "show personal values; an audit event for each person"),
+    answer=several(answers.USER),
 )
 def list_(
     call: Call,
@@ -139,9 +146,6 @@ def list_(
     reveal: bool,
 ) -> None:
     """List people in the order of their tokens, personal values masked.
-
-    Answer: a list of token, created_at, updated_at, version, identities, data, expstatus, exptime,
-    due_at, held.
 
     Examples:
       bunkerctl user list --expstatus wait
@@ -159,10 +163,16 @@ def list_(
     now = call.now()
     found = users.listing(vault, wanted, reveal=reveal)
     rows = (answers.user(user, now, masked=not reveal) for user in found)
-    call.show_list(rows, answers.USER, noun="person", view="user")
+    shown = call.or_hint(rows, "`bunkerctl user add` adds people")
+    call.show_list(shown, answers.USER, noun="person", view="user")
 
 
-@command("user forget", IDS)
+@command(
+    "user forget",
+    IDS,
+    answer=single_or_each(answers.ERASED),
+    fails=(errors.Partial, errors.NotFound, errors.Held, errors.Declined, errors.Residue),
+)
 def forget(call: Call, identity: str) -> None:
     """Erase a person for good: record, identities, expiration, holds.
 
@@ -170,8 +180,6 @@ def forget(call: Call, identity: str) -> None:
     of the token must be typed; elsewhere --yes is needed. A legal hold bars it (exit 5). By token
     it can be repeated; by another identity an erased person is not found. It works on a full disk,
     too: room is kept for the largest record, and for 2,500 erasures or a tenth of the living.
-
-    Answer: token, erased_at, reason, erased (counts by class), event, changed.
 
     Examples:
       bunkerctl user forget email:ann@example.com

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bunkerctl import destruction, errors, times
 from bunkerctl import status as statuses
 from bunkerctl.cli import codes, keysource
+from bunkerctl.cli.answers import single
 from bunkerctl.cli.answers import vault as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     "init",
     option("--recovery-file", "FILE", "write the recovery code there (0600), and show it nowhere"),
     option("--no-recovery", None, "make no recovery code"),
+    answer=single(answers.CREATED),
+    fails=(errors.Conflict, errors.Declined),
 )
 def init(call: Call, recovery_file: str | None, no_recovery: bool) -> None:
     """Make a new vault, with a new random 256-bit master key.
@@ -28,8 +31,6 @@ def init(call: Call, recovery_file: str | None, no_recovery: bool) -> None:
     --key-file FILE it goes into that file (0600), and a key file that exists is used as it is.
     At a terminal a recovery code is shown once, and its last group is to be typed back; it is for
     the day the key is lost. A vault that is there is never touched: exit 5.
-
-    Answer: vault, vault_id, key_id, key_source.
 
     Examples:
       bunkerctl init
@@ -50,21 +51,22 @@ def init(call: Call, recovery_file: str | None, no_recovery: bool) -> None:
     call.show(answers.header(directory, header))
     if code is None and not no_recovery:
         call.note(codes.NONE)
+    if call.output.terminal:
+        call.note('next: echo \'{"email":"ann@example.com"}\' | bunkerctl user add')
 
 
 @command(
     "status",
     option("--check", None, "for monitoring: exit 8 if the sweep is stale or somebody is overdue"),
     option("--max-age", "DUR", f"how old the last sweep may be for --check ({statuses.MAX_AGE})"),
+    answer=single(answers.STATUS),
+    fails=(errors.Overdue,),
 )
 def status(call: Call, check: bool, max_age: str | None) -> None:
     """Show the vault in a few numbers.
 
     `due` and `overdue` leave out who is held. It names nobody, so it is no audit event.
     At a terminal, bars show how many fall due in each of the coming weeks.
-
-    Answer: vault, vault_id, users, waiting, due, overdue, held, erased, last_sweep, next_due,
-    key_source.
 
     Examples:
       bunkerctl status
@@ -80,15 +82,18 @@ def status(call: Call, check: bool, max_age: str | None) -> None:
         raise overdue
 
 
-@command("destroy", option("--confirm", "ID", "the id of the vault, instead of typing it"))
+@command(
+    "destroy",
+    option("--confirm", "ID", "the id of the vault, instead of typing it"),
+    answer=single(answers.DESTROYED),
+    fails=(errors.Held, errors.Declined),
+)
 def destroy(call: Call, confirm: str | None) -> None:
     """End a vault for good: its key, its database and its ledger.
 
     It asks for the vault's id, which `status` shows; --yes is not enough. Nobody in it may be
     under a legal hold. The key goes first; a call that was killed is finished by the next one.
     What copies may remain is said.
-
-    Answer: vault, vault_id, users, removed, remains, changed.
 
     Examples:
       bunkerctl destroy

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from bunkerctl import times
-from bunkerctl.cli.answers import Answer
-from bunkerctl.model import Tombstone
+from bunkerctl.cli.answers import (
+    CHANGED,
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    TIME,
+    UUID,
+    Answer,
+    Fields,
+    list_of,
+    one_of,
+    or_null,
+)
+from bunkerctl.model import EXPSTATUSES, Tombstone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,19 +26,35 @@ if TYPE_CHECKING:
     from bunkerctl.model import User
     from bunkerctl.sweep import Sweep
 
-EXPIRATION = (
-    "token",
-    "expstatus",
-    "exptime",
-    "due_at",
-    "exptoken",
-    "started_at",
-    "due",
-    "overdue",
-    "held",
-    "retain_url",
-    "delete_url",
-)
+EXPIRATION: Fields = {
+    "token": (UUID, "stands for the person in other systems"),
+    "expstatus": (
+        one_of(*EXPSTATUSES),
+        "none; wait: to be erased; retain: asked to be kept; expired: erased",
+    ),
+    "exptime": (or_null(NUMBER), "due_at as Unix seconds"),
+    "due_at": (or_null(TIME), "when the person is to be erased, if waiting"),
+    "exptoken": (or_null(UUID), "the expiration's own token, as in the links"),
+    "started_at": (or_null(TIME), "when the waiting began"),
+    "due": (FLAG, "whether the time has come"),
+    "overdue": (FLAG, "due for longer than the setting exp.overdue_after"),
+    "held": (FLAG, "whether a legal hold bars the erasure"),
+    "retain_url": (or_null(TEXT), "link to keep the data, with the setting links.base"),
+    "delete_url": (or_null(TEXT), "link to remove the data now, with the setting links.base"),
+}
+EXPIRATION_CHANGED: Fields = {**EXPIRATION, **CHANGED}
+SWEEP: Fields = {
+    "dry_run": (FLAG, "whether nothing was erased, as --dry-run says"),
+    "guard": (or_null(one_of("limit", "clock")), "which guard a sweep would be refused by"),
+    "due": (COUNT, "how many were due and not held"),
+    "erased": (COUNT, "how many of them this run erased"),
+    "held": (COUNT, "how many were due and held"),
+    "failed": (COUNT, "how many could not be erased, and stay due"),
+    "finished_earlier": (COUNT, "how many an earlier run had erased that was cut off"),
+    "tokens": (list_of(UUID), "the erased, those of the earlier run first"),
+    "started_at": (TIME, "when the sweep began"),
+    "finished_at": (TIME, "when it ended"),
+}
 
 
 def expiration(found: User | Tombstone, now: int, overdue_before: int, base: str | None) -> Answer:

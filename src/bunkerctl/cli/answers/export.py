@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from bunkerctl import jsontext, times
-from bunkerctl.cli.answers import Answer, time_or_null
-from bunkerctl.cli.answers.audit import event
-from bunkerctl.cli.answers.exp import expiration
-from bunkerctl.cli.answers.user import USER, any_hold, hold, user
+from bunkerctl.cli.answers import (
+    COUNT,
+    TEXT,
+    TIME,
+    UUID,
+    Answer,
+    Fields,
+    list_of,
+    object_of,
+    one_of,
+    or_null,
+    time_or_null,
+)
+from bunkerctl.cli.answers.audit import EVENT, EVENT_MORE, event
+from bunkerctl.cli.answers.exp import EXPIRATION, expiration
+from bunkerctl.cli.answers.user import HOLD, USER, any_hold, hold, user
 from bunkerctl.model import USER_SCHEMA
 
 TYPE_CHECKING = False
@@ -18,9 +30,40 @@ if TYPE_CHECKING:
     from bunkerctl.store.users import Stored
 
 EXPORT_SCHEMA = "bunkerctl.export/1"
+EXPORTED: Fields = {"schema": (one_of(USER_SCHEMA), "with --all: what this line is"), **USER}
+CHECKED: Fields = {
+    "ok": ({"const": True}, "true: an archive that does not hold is an error"),
+    "vault_id": (UUID, "which vault it comes from"),
+    "token": (UUID, "whom it is about"),
+    "exported_at": (TIME, "when it was made"),
+    "version": (TEXT, "the version of bunkerctl that made it"),
+    "files": (COUNT, "how many files are in it"),
+}
+CANCELLED: Fields = {
+    "exptoken": (UUID, "its token, which the links had"),
+    "started_at": (TIME, "when the waiting began"),
+    "due_at": (TIME, "when the person was to be erased"),
+}
+PERSON: Fields = {
+    "schema": (one_of(EXPORT_SCHEMA), "what this is"),
+    "vault_id": (UUID, "which vault"),
+    "exported_at": (TIME, "when that was"),
+    "user": (object_of(USER), "the person, as `user get` shows it"),
+    "expiration": (object_of(EXPIRATION), "as `exp status` shows it"),
+    "hold": (or_null(object_of(HOLD)), "the legal hold"),
+    "lapsed_hold": (or_null(object_of(HOLD)), "one that is over, and was not released"),
+    "cancelled_expiration": (
+        or_null(object_of(CANCELLED)),
+        "what is remembered of an expiration that was taken back",
+    ),
+    "access_history": (
+        list_of(object_of(EVENT, EVENT_MORE)),
+        "every audit event about the person, as `audit show` has it",
+    ),
+}
 
 
-LINE = ("schema", *USER)
+LINE = tuple(EXPORTED)
 """The fields of a line of `export --all`, which `user import` reads."""
 
 

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from bunkerctl import times
-from bunkerctl.cli.answers import Answer
+from bunkerctl.cli.answers import (
+    CHANGED,
+    FLAG,
+    KEY_ID,
+    TEXT,
+    TIME,
+    UUID,
+    Answer,
+    Fields,
+    list_of,
+    one_of,
+    or_null,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +26,69 @@ if TYPE_CHECKING:
     from bunkerctl.restoration import Restored
     from bunkerctl.rotation import Plan, Rotated
     from bunkerctl.vault import Opened, Vault
+
+
+VAULT: Fields = {
+    "vault": (TEXT, "the vault's directory"),
+    "vault_id": (UUID, "which vault"),
+}
+SOURCES = ("keyring", "file", "command", "fd", "credential")
+KEY: Fields = {
+    **VAULT,
+    "key_source": (one_of(*SOURCES), "what the key comes from; see bunkerctl-keys(7)"),
+    "place": (TEXT, "backend of the keyring, path, command or number of the descriptor"),
+    "key_id": (KEY_ID, "tells the key from others, and nothing of it"),
+}
+RECOVERY_AT = (or_null(TIME), "when the recovery code was made; null: there is none")
+CUSTODY: Fields = {
+    **{name: KEY[name] for name in ("vault", "vault_id", "key_source", "place")},
+    "backend": (or_null(TEXT), "the keyring's backend, if the key is in a keyring"),
+    "locked": (or_null(FLAG), "whether the keyring is locked; null where it cannot be asked"),
+    "available": (FLAG, "whether a key could be had"),
+    "problem": (or_null(TEXT), "why not, in a word: the `reason` of the error key_unavailable"),
+    "key_id": (KEY_ID, "the key that the vault wants"),
+    "found_key_id": (or_null(KEY_ID), "the key that is there"),
+    "match": (or_null(FLAG), "whether it is the vault's, or that of a rotation cut off"),
+    "recovery_at": RECOVERY_AT,
+    "copies": (list_of(TEXT), "other places that `key enroll` has put the key"),
+    "rotating": (FLAG, "whether a rotation was cut off: the next command settles it"),
+}
+TESTED: Fields = {
+    **KEY,
+    "variables": (list_of(TEXT), "variables of this shell that the job needs too"),
+}
+ENROLLED: Fields = {
+    **KEY,
+    "default": (FLAG, "whether the key comes from there if nothing else is said"),
+    **CHANGED,
+}
+RECOVERY: Fields = {
+    **VAULT,
+    "key_id": KEY["key_id"],
+    "recovery_at": RECOVERY_AT,
+    "recovery_file": (or_null(TEXT), "the file with the new code; null: it was shown"),
+    "changed": (FLAG, "true: the code before opens the vault no more"),
+}
+VERIFIED: Fields = {
+    **VAULT,
+    "key_id": KEY["key_id"],
+    "recovery_at": RECOVERY_AT,
+    "ok": ({"const": True}, "true: a code that does not open the vault is an error"),
+}
+RESTORED: Fields = {**KEY, **CHANGED}
+ROTATED: Fields = {
+    **VAULT,
+    "key_id": (KEY_ID, "the new key"),
+    "old_key_id": (KEY_ID, "the one before"),
+    "renewed": (list_of(TEXT), "places that have the new key"),
+    "stale": (list_of(TEXT), "places that keep the old one"),
+    "recovery_at": RECOVERY_AT,
+    "recovery_file": (
+        or_null(TEXT),
+        "the file with the new code; null: shown, or there is none",
+    ),
+    "changed": (FLAG, "true: the vault has the new key"),
+}
 
 
 def custody(vault: str, found: Custody) -> Answer:

@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from bunkerctl import __version__, figures, reports, times
-from bunkerctl.cli.answers import Answer, time_or_null
+from bunkerctl.cli.answers import (
+    COUNT,
+    COUNTS,
+    FLAG,
+    HASH,
+    KEY_ID,
+    TEXT,
+    TIME,
+    UUID,
+    Answer,
+    Fields,
+    list_of,
+    object_of,
+    one_of,
+    or_null,
+    time_or_null,
+)
 from bunkerctl.cli.answers import audit as trail
 
 TYPE_CHECKING = False
@@ -11,6 +27,175 @@ if TYPE_CHECKING:
     from bunkerctl.reports import Aged, Report, Week
 
 SCHEMA = "bunkerctl.report/1"
+_MOVES: Fields = {
+    "added": (COUNT, "people who came"),
+    "started": (COUNT, "expirations that began"),
+    "kept": (COUNT, "people who asked to be kept"),
+    "cancelled": (COUNT, "expirations that were taken back"),
+    "removed": (COUNT, "people who asked to be erased, by their link"),
+    "swept": (COUNT, "people whom a sweep erased"),
+    "forgotten": (COUNT, "people whom `user forget` erased"),
+    "restored": (COUNT, "people whom a restore erased again"),
+    "held": (COUNT, "people who were put under a legal hold"),
+    "released": (COUNT, "holds that were lifted"),
+    "reads": (COUNT, "reads of somebody's data"),
+    "restarted": (COUNT, "expirations whose date was replaced"),
+}
+_PEOPLE: Fields = {
+    "users": (COUNT, "living"),
+    "waiting": (COUNT, "to be erased"),
+    "retained": (COUNT, "asked to be kept"),
+    "due": (COUNT, "due and not held"),
+    "overdue": (COUNT, "of those, overdue"),
+    "due_held": (COUNT, "due and held"),
+    "held": (COUNT, "under a legal hold"),
+    "erased": (COUNT, "erased so far"),
+}
+_STANDING: Fields = {
+    "users": (COUNT, "living"),
+    **{state: (COUNT, f"of those, in the state {state}") for state in figures.STATES},
+    "expired": (COUNT, "erased so far"),
+}
+_WEEK: Fields = {
+    "week": (TEXT, "the week of ISO 8601, like 2027-W03"),
+    "begins": (TEXT, "its first day"),
+    "people": (COUNT, "how many fall due in it and are not held"),
+    "held": (COUNT, "how many are held"),
+}
+_LATER: Fields = {name: _WEEK[name] for name in ("people", "held")}
+_DUE: Fields = {
+    "weeks": (list_of(object_of(_WEEK)), "the coming weeks"),
+    "later": (object_of(_LATER), "all that is behind them"),
+}
+_AGE: Fields = {
+    "days_from": (COUNT, "from this many days on"),
+    "days_to": (or_null(COUNT), "to before that many; null: without end"),
+    "people": (COUNT, "how many people"),
+}
+_TOKEN: Fields = {"token": (UUID, "whose")}
+_DAYS: Fields = {"days": (COUNT, "for how many days")}
+_OVERDUE: Fields = {**_TOKEN, "due_at": (TIME, "since when"), **_DAYS}
+_HELD: Fields = {
+    **_TOKEN,
+    "since": (TIME, "since when"),
+    "until": (or_null(TIME), "when the hold lapses by itself"),
+    **_DAYS,
+}
+_ERASURE: Fields = {
+    **_TOKEN,
+    "erased_at": (TIME, "when"),
+    "reason": (TEXT, "by request, link, sweep or restore"),
+    "event": (COUNT, "number of the audit event"),
+    "leaf": (or_null(HASH), "the event's leaf in the Merkle tree"),
+}
+_ERASURES: Fields = {
+    "people": (COUNT, "how many within the period"),
+    "reasons": (COUNTS, "of those, by reason"),
+    "without_receipt": (COUNT, "of those, how many have no receipt: their events were pruned"),
+    "newest": (list_of(object_of(_ERASURE)), "the newest of them"),
+}
+_READER: Fields = {
+    "actor": (or_null(TEXT), "who read; null: all the others"),
+    "reads": (COUNT, "how often"),
+    "actions": (COUNTS, "how often, by action"),
+}
+_READS: Fields = {
+    "reads": (COUNT, "how many"),
+    "actors": (list_of(object_of(_READER)), "by whom, most reads first"),
+}
+_MOST_READ: Fields = {
+    **_TOKEN,
+    "reads": (COUNT, "how often"),
+    "erased": (FLAG, "whether erased since"),
+}
+_OFTEN: Fields = {
+    "rule": (TEXT, "what is unusual, in words"),
+    "people_read": (COUNT, "how many people were read at all"),
+    "median": (COUNT, "how often the median of those"),
+    "limit": (COUNT, "more reads than this are unusual"),
+    "people": (COUNT, "how many were read unusually often"),
+    "most": (list_of(object_of(_MOST_READ)), "the most read of those"),
+}
+_ATTEMPT: Fields = {
+    "action": (TEXT, "what was tried"),
+    "outcome": (TEXT, "how it ended"),
+    "count": (COUNT, "how often"),
+}
+_KEY: Fields = {
+    "key_id": (KEY_ID, "which key"),
+    "since": (or_null(TIME), "since when; null: that event was pruned"),
+    "days": (or_null(COUNT), "for how many days"),
+    "recovery_at": (or_null(TIME), "when the recovery code was made; null: there is none"),
+}
+_BACKUP: Fields = {
+    "last": (or_null(TIME), "when the last one was made"),
+    "days": (or_null(COUNT), "how many days ago"),
+    "standing": (COUNT, "how many there are"),
+    "past_their_time": (COUNT, "how many of those should be gone"),
+}
+_CHECK: Fields = {
+    "check": (TEXT, "what was examined"),
+    "level": (TEXT, "ok, note, warning or error"),
+    "message": (TEXT, "what was found"),
+    "hint": (or_null(TEXT), "what to do about it"),
+}
+_AUDIT: Fields = {
+    "ok": (FLAG, "whether the trail is whole"),
+    "problem": (or_null(TEXT), "why not"),
+    "first_bad": (or_null(COUNT), "the first event that cannot be trusted"),
+    "counted": (COUNT, "how many events were counted"),
+    "pruned": (COUNT, "how many were pruned, and not counted"),
+    "untold": (COUNT, "changes by an older bunkerctl, which do not say what they changed from"),
+    "head": (object_of(trail.HEAD), "its head, as `audit head` prints it"),
+    "checkpoint": (TEXT, "the head, as a signed note of C2SP"),
+    "key": (TEXT, "the public key it is signed with"),
+}
+
+
+def _aged_of(fields: Fields) -> Fields:
+    return {
+        "people": (COUNT, "how many"),
+        "ages": (list_of(object_of(_AGE)), "of those, by how long"),
+        "oldest": (list_of(object_of(fields)), "those for the longest time"),
+    }
+
+
+REPORT: Fields = {
+    "schema": (one_of(SCHEMA), "what this is"),
+    "program": (TEXT, "the program and its version"),
+    "vault": (TEXT, "the vault's directory"),
+    "vault_id": (UUID, "which vault"),
+    "created_at": (TIME, "when the vault was made"),
+    "at": (TIME, "when the report was made"),
+    "since": (TIME, "when the period begins"),
+    "until": (TIME, "when it ends"),
+    "people": (object_of(_PEOPLE), "how people stand now"),
+    "totals": (object_of(_MOVES), "what happened within the period"),
+    "months": (
+        list_of(
+            object_of(
+                {
+                    "month": (TEXT, "which month, like 2027-01"),
+                    **_MOVES,
+                    "standing": (object_of(_STANDING), "how people stood at its end"),
+                }
+            )
+        ),
+        "the same by month",
+    ),
+    "due": (object_of(_DUE), "what falls due"),
+    "overdue": (object_of(_aged_of(_OVERDUE)), "who is overdue"),
+    "held": (object_of(_aged_of(_HELD)), "who is under a legal hold"),
+    "erasures": (object_of(_ERASURES), "who was erased"),
+    "reads": (object_of(_READS), "how often people were read"),
+    "read_often": (object_of(_OFTEN), "who was read unusually often"),
+    "unsuccessful": (list_of(object_of(_ATTEMPT)), "what did not succeed"),
+    "key": (object_of(_KEY), "the master key"),
+    "backup": (object_of(_BACKUP), "the backups"),
+    "last_sweep": (or_null(TIME), "when the last sweep was completed"),
+    "checks": (list_of(object_of(_CHECK)), "what `doctor` says of clock, sweep and recovery"),
+    "audit": (object_of(_AUDIT), "the audit trail"),
+}
 
 
 def report(found: Report) -> Answer:

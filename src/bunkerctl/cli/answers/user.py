@@ -3,7 +3,25 @@
 from __future__ import annotations
 
 from bunkerctl import times
-from bunkerctl.cli.answers import Answer, time_or_null
+from bunkerctl.cli.answers import (
+    CHANGED,
+    COUNT,
+    COUNTS,
+    FLAG,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    TIME,
+    UUID,
+    Answer,
+    Fields,
+    list_of,
+    object_of,
+    one_of,
+    or_null,
+    time_or_null,
+)
+from bunkerctl.model import ERASURES, EXPSTATUSES, IDENTITY_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,19 +29,44 @@ if TYPE_CHECKING:
 
     from bunkerctl.model import Tombstone, User
 
-USER = (
-    "token",
-    "created_at",
-    "updated_at",
-    "version",
-    "identities",
-    "data",
-    "expstatus",
-    "exptime",
-    "due_at",
-    "held",
-)
-ERASED = ("token", "erased_at", "reason", "erased", "event", "changed")
+TOKEN = (UUID, "stands for the person in other systems")
+USER: Fields = {
+    "token": TOKEN,
+    "created_at": (TIME, "when the record came in"),
+    "updated_at": (TIME, "when it was last changed"),
+    "version": (COUNT, "1 at first, and one more with each change"),
+    "identities": (list_of(one_of(*IDENTITY_KINDS)), "the kinds of identity that the record has"),
+    "data": (OBJECT, "the record as it was given; `user list` masks it, but for --reveal"),
+    "expstatus": (one_of(*EXPSTATUSES), "how the person stands, as `exp status` tells it"),
+    "exptime": (or_null(NUMBER), "due_at as Unix seconds"),
+    "due_at": (or_null(TIME), "when the person is to be erased, if waiting"),
+    "held": (FLAG, "whether a legal hold bars the erasure"),
+}
+USER_CHANGED: Fields = {**USER, **CHANGED}
+FIELD: Fields = {
+    "token": TOKEN,
+    "field": (TEXT, "with --field: the name of the field"),
+    "value": ({}, "what the record has there"),
+}
+HOLD: Fields = {
+    "reason": (TEXT, "why the data must be kept, in the admin's words"),
+    "since": (TIME, "from when on"),
+    "until": (or_null(TIME), "when it lapses by itself"),
+    "by": (TEXT, "the actor who put it on"),
+}
+USER_HELD: Fields = {
+    **USER,
+    "hold": (or_null(object_of(HOLD)), "the legal hold"),
+    **CHANGED,
+}
+ERASED: Fields = {
+    "token": (UUID, "stood for the person in other systems"),
+    "erased_at": (TIME, "when the person was erased"),
+    "reason": (one_of(*ERASURES.values()), "by `user forget`, `exp delete`, a sweep or a restore"),
+    "erased": (COUNTS, "how many things of each class were erased"),
+    "event": (COUNT, "number of the audit event of the erasure"),
+    **CHANGED,
+}
 
 
 def user(found: User, now: int, *, masked: bool = False) -> Answer:

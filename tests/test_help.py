@@ -1,0 +1,108 @@
+"""The help: topics and commands, what may have been meant, and what to do next."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bunkerctl import config
+from bunkerctl.cli import grammar, help, manual
+from conftest import Home
+from terminal import on_terminal
+
+COMMANDS = grammar.load_all()
+
+
+def test_help_alone_lists_the_topics(bare: Home) -> None:
+    shown = bare.ok("help").out
+    for topic in manual.TOPICS:
+        assert f"  {topic} " in shown
+
+
+@pytest.mark.parametrize("topic", manual.TOPICS)
+def test_a_topic_is_shown_whole_and_fits_a_terminal(bare: Home, topic: str) -> None:
+    bare.environment = {}
+    shown = bare.ok(f"help {topic}").out
+    said = {
+        word for block in manual.page(topic).blocks for line in block.lines for word in line.split()
+    }
+    assert said <= set(shown.split())
+    assert "SEE ALSO" in shown
+    assert "{" not in shown.replace('{"error":{', "")
+    assert max(map(len, shown.splitlines())) <= help.WIDTH + 10  # examples are as wide as they are
+
+
+@pytest.mark.parametrize("words", ["user add", "exp", "key recovery create", "init"])
+def test_help_of_a_command_or_group_is_what_its_option_shows(bare: Home, words: str) -> None:
+    assert bare.ok(f"help {words}").out == bare.ok(f"{words} --help").out
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("exp swep", "did you mean `bunkerctl exp sweep`?"),
+        ("usr list", "did you mean `bunkerctl user`?"),
+        ("sweep", "did you mean `bunkerctl exp sweep`?"),
+        ("key recovery verfy", "did you mean `bunkerctl key recovery verify`?"),
+        ("exp sweep --dryrun", "did you mean --dry-run?"),
+        ("user get --feild x login:ann", "did you mean --field?"),
+        ("help exp swep", "did you mean `bunkerctl help exp sweep`?"),
+        ("help key-s", "did you mean `bunkerctl help keys`?"),
+        ("schema user gt", "did you mean `bunkerctl schema user get`?"),
+        ("xyzzy", "bunkerctl --help"),
+        ("exp xyzzy", "bunkerctl exp --help"),
+    ],
+)
+def test_what_is_mistyped_is_told_what_it_may_have_meant(bare: Home, line: str, hint: str) -> None:
+    result = bare.run(line)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines()[1] == f"bunkerctl: hint: {hint}"
+    assert not {"swep", "usr", "verfy", "feild", "xyzzy"} & set(re.findall(r"\w+", result.err))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_each_command_says_what_it_does_with_examples_and_exit_codes(
+    words: tuple[str, ...],
+) -> None:
+    shown = help.text(words)
+    assert re.match(r"[A-Z][^\n]*\.$", COMMANDS[words].summary().split(". ")[0].rstrip(".") + ".")
+    parts = [shown.find(f"\n{part}") for part in ("Examples:", "Options that hold", "Exit status")]
+    assert -1 not in parts and parts == sorted(parts)
+    status = shown[parts[-1] :]
+    for kind in COMMANDS[words].fails:
+        assert f"  {kind.exit_code} " in status
+
+
+def test_a_missing_vault_says_how_to_make_one(bare: Home) -> None:
+    result = bare.run("status")
+    assert result.code == 10
+    assert "bunkerctl init" in result.err
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("user list", "`bunkerctl user add` adds people"),
+        ("exp list", "`bunkerctl exp start ID` begins an expiration"),
+        ("erasure list", "nobody was erased yet"),
+        ("backup list", "`bunkerctl backup create FILE` makes one"),
+    ],
+)
+def test_an_empty_list_says_at_a_terminal_what_to_do_next(home: Home, line: str, hint: str) -> None:
+    code, shown = on_terminal(home, line, 100)
+    assert (code, hint in shown) == (0, True)
+    assert home.ok(line).err == ""
+    assert hint not in on_terminal(home, f"{line} --quiet", 100)[1]
+
+
+def test_a_first_run_says_at_a_terminal_how_to_go_on(bare: Home) -> None:
+    code, shown = on_terminal(bare, "init --no-recovery", 100)
+    assert code == 0
+    assert "| bunkerctl user add" in shown
+
+
+def test_the_manual_has_every_setting_with_its_kind_and_default() -> None:
+    shown = " ".join(manual.text("config").split())
+    for name, setting in config.SETTINGS.items():
+        assert f" {name} {setting.kind}; default: {setting.default or 'none'}. " in shown
