@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import errors, keys, opening, times
+from bunkerctl.cli.answers import single
 from bunkerctl.cli.answers import unlock as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import command, option
@@ -11,7 +12,11 @@ DEFAULT = "15min"
 MOST_SECONDS = 86400
 
 
-@command("unlock", option("--for", "DUR", "how long: 15min (or 15m), at most a day"))
+@command(
+    "unlock",
+    option("--for", "DUR", "how long: 15min (or 15m), at most a day"),
+    answer=single(answers.UNLOCKED),
+)
 def unlock(call: Call, **values: str | None) -> None:
     """Keep the master key in the kernel, so that a script's calls need not ask the keyring.
 
@@ -20,8 +25,6 @@ def unlock(call: Call, **values: str | None) -> None:
     processes alone: to all of them. It works on Linux, for keys that come from a keyring or a
     command; a source that a call names itself is used instead. Elsewhere it says that it cannot
     (exit 13). It is an audit event.
-
-    Answer: vault, vault_id, key_id, until, changed.
 
     Examples:
       bunkerctl unlock --for 15min
@@ -48,13 +51,11 @@ def unlock(call: Call, **values: str | None) -> None:
     call.show(answers.unlocked(vault, until))
 
 
-@command("lock")
+@command("lock", answer=single(answers.LOCKED))
 def lock(call: Call) -> None:
     """Let the kernel forget the master key at once that `unlock` has kept.
 
     It needs neither the key nor an open vault, and is no audit event.
-
-    Answer: vault, vault_id, changed.
 
     Examples:
       bunkerctl lock

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from bunkerctl import times
+from bunkerctl.cli.answers import CHANGED, TIME, Answer, Fields
+from bunkerctl.cli.answers.key import KEY, VAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bunkerctl.cli.answers import Answer
     from bunkerctl.directory import Header
     from bunkerctl.vault import Vault
+
+UNLOCKED: Fields = {
+    **VAULT,
+    "key_id": KEY["key_id"],
+    "until": (TIME, "when the kernel forgets the key"),
+    **CHANGED,
+}
+LOCKED: Fields = {**VAULT, **CHANGED}
 
 
 def unlocked(vault: Vault, until: int) -> Answer:
