@@ -98,6 +98,7 @@ def test_a_plain_line_is_read_the_short_way(line: str) -> None:
         "user list --expstatus gone",
         "user --field x get a",
         "export --force verify x.zip",
+        "user import f --format csv --format csv",
     ],
 )
 def test_a_line_with_a_doubt_goes_to_typer(line: str) -> None:
