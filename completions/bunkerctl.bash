@@ -6,7 +6,7 @@ _bunkerctl() {
         if [[ $word == = ]]; then continue; fi  # bash takes --option=value apart
         if [[ $option ]]; then option=; continue; fi
         case $word in
-            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--encrypt-to|--expstatus|--field|--fields|--for|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--since|--until|--updated-before|--vault|--within|-o) option=$word ;;
+            --action|--actor|--after|--against|--before|--color|--config|--confirm|--created-before|--data|--delimiter|--encoding|--encrypt-to|--expstatus|--field|--fields|--for|--format|--if-version|--in|--keep|--key|--key-command|--key-fd|--key-file|--keyring-timeout|--ledger|--limit|--lock-wait|--map|--max-age|--max-deletes|--on|--on-conflict|--out|--output|--reason|--receipts|--recovery-file|--ref|--rejects|--set|--since|--type|--until|--updated-before|--vault|--within|-o) option=$word ;;
             -*) ;;
             *) case "$about$path $word" in
                 ' help'|' schema') about=$word ;;
@@ -37,7 +37,7 @@ _bunkerctl() {
             ' key rotate --recovery-file') words="" files=1 ;;
             ' report --out') words="" files=1 ;;
             ' user add --data') words="" files=1 ;;
-            ' user import --format') words="jsonl" files= ;;
+            ' user import --format') words="jsonl csv" files= ;;
             ' user import --on-conflict') words="error skip update" files= ;;
             ' user import --rejects') words="" files=1 ;;
             ' user list --expstatus') words="none wait retain expired" files= ;;
@@ -110,7 +110,7 @@ _bunkerctl() {
             ' user forget') ;;
             ' user get') options="--field"; ;;
             ' user hold') options="--reason --until"; ;;
-            ' user import') options="--format --on-conflict --rejects --dry-run"; files=1 ;;
+            ' user import') options="--format --encoding --delimiter --map --type --set --on-conflict --rejects --dry-run"; files=1 ;;
             ' user list') options="--expstatus --created-before --updated-before --held --limit --after --reveal"; ;;
             ' user release') ;;
             ' user update') options="--data --if-version"; ;;

@@ -13,7 +13,7 @@ function __bunkerctl
             continue
         end
         switch $word
-            case --action --actor --after --against --before --color --config --confirm --created-before --data --encrypt-to --expstatus --field --fields --for --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --since --until --updated-before --vault --within -o
+            case --action --actor --after --against --before --color --config --confirm --created-before --data --delimiter --encoding --encrypt-to --expstatus --field --fields --for --format --if-version --in --keep --key --key-command --key-fd --key-file --keyring-timeout --ledger --limit --lock-wait --map --max-age --max-deletes --on --on-conflict --out --output --reason --receipts --recovery-file --ref --rejects --set --since --type --until --updated-before --vault --within -o
                 set option $word
             case '-*'
             case '*'
@@ -71,7 +71,7 @@ function __bunkerctl
             case ' user add --data'
                 set files 1
             case ' user import --format'
-                set words jsonl
+                set words jsonl csv
             case ' user import --on-conflict'
                 set words error skip update
             case ' user import --rejects'
@@ -167,7 +167,7 @@ function __bunkerctl
             case ' unlock'
                 set options --for\t'how long: 15min (or 15m), at most a day'
             case ' user'
-                set words add\t'Add a person, and print the new token.' get\t'Show a person\'s record. Each read is an audit event, written before anything is shown.' update\t'Change a person\'s record, wholly or not at all.' list\t'List people in the order of their tokens, personal values masked.' forget\t'Erase a person for good: record, identities, expiration, holds.' import\t'Add many people, a JSON object a line.' hold\t'Put a person under a legal hold: nothing erases it until it is released or lapses.' release\t'Lift a legal hold.'
+                set words add\t'Add a person, and print the new token.' get\t'Show a person\'s record. Each read is an audit event, written before anything is shown.' update\t'Change a person\'s record, wholly or not at all.' list\t'List people in the order of their tokens, personal values masked.' forget\t'Erase a person for good: record, identities, expiration, holds.' import\t'Add many people, from JSON lines or from a CSV file.' hold\t'Put a person under a legal hold: nothing erases it until it is released or lapses.' release\t'Lift a legal hold.'
             case ' user add'
                 set options --data\t'the record (JSON); `-` is standard input'
             case ' user get'
@@ -175,7 +175,7 @@ function __bunkerctl
             case ' user hold'
                 set options --reason\t'why the data must be kept; it is erased with the person' --until\t'when the hold lapses by itself'
             case ' user import'
-                set options --format\t'form of the file' --on-conflict\t'when an identity is taken' --rejects\t'put the rejected lines there, to be mended and run again' --dry-run\t'report what would be done, and do nothing'
+                set options --format\t'form of the file; else its name tells' --encoding\t'what the file is in: utf-8, utf-16, windows-1252 and others' --delimiter\t'what parts the cells of CSV: , ; | or tab; else found out' --map\t'call a column so; an empty FIELD leaves it out' --type\t'int, number, bool, json or text (CSV)' --set\t'put this into every record' --on-conflict\t'when an identity is taken' --rejects\t'put the rejected lines there, to be mended and run again' --dry-run\t'report what would be done, and do nothing'
                 set files 1
             case ' user list'
                 set options --expstatus\t'who stands so' --created-before\t'created before this date, or before that long ago' --updated-before\t'updated before this date, or before that long ago' --held\t'under a legal hold' --limit\t'at most N' --after\t'only tokens behind this one: the last of the previous page' --reveal\t'show personal values; an audit event for each person'

@@ -98,6 +98,9 @@ class Reference:
         self.gone: set[str] = set()
         """Values of the erased, and of records that were refused: in no file, ever."""
         self._used: set[str] = set()
+        self.met: set[Person] = set()
+        """Whom the lines of this import were about so far; and how many lines were so again."""
+        self.duplicates = 0
 
     # Looking up.
 
@@ -412,8 +415,11 @@ class Reference:
         if token in self.erased:
             raise Refusal(5, "conflict")
         standing = self.owners(names, token)
+        self.duplicates += bool(self.met & set(standing))
+        self.met |= set(standing)
         if not standing:
             person = self._put(token or str(uuid.uuid4()), record, names)
+            self.met.add(person)
             if moved:
                 self._restore(person, line)
             return "added"

@@ -139,8 +139,10 @@ class SideBySide:
         before = set(model.living.values())
         counts = dict.fromkeys(("read", "added", "updated", "skipped", "rejected"), 0)
         counts["read"] = len(lines)
+        model.met, model.duplicates = set(), 0
         for line in lines:
             counts[model.take(None if line in BAD_LINES else json.loads(line), policy)] += 1
+        counts["duplicates"] = model.duplicates
         words = f"user import - --on-conflict {policy} --json" + " --dry-run" * dry_run
         result = self.home.run(words, "".join(f"{line}\n" for line in lines))
         note(f"{words} < {lines}\n{result}")

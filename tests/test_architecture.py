@@ -13,12 +13,12 @@ ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors uuids",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
-    " manifests ballast webpage forks escapes flat zips sealing",
+    " manifests ballast webpage forks escapes flat zips sealing decoding tabular",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
-    " article15 letter bundles",
+    " article15 letter bundles intake",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

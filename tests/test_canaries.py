@@ -41,6 +41,21 @@ MALFORMED = [
     b'"canary"',
     b"canary",
 ]
+TABLES = [
+    b"",
+    b"canary\n",
+    b"canary,canary,login,age\n",
+    b"canary,login,age\ncanary,canary,canary\n",
+    b"canary,login,age\ncanary,canary\n",
+    b'canary,login,age\ncanary,"canary"canary,7\n',
+    b'canary,login,age\ncanary,"canary\n',
+    b"canary,login,age\ncanary,canary\xff,7\n",
+    b"canary,login,age\ncanary,canary\0,7\n",
+    b"canary,email,age\ncanary,canary,7\n",
+    b"canary,email,age,x\ncanary,canary,7,canary\n",
+    b"canary;login,age\ncanary,7\n",
+    b'"canary\ncanary,login',
+]
 LINE = {
     **{"schema": "bunkerctl.user/1", "token": NOBODY, "created_at": "2027-01-01"},
     **{"updated_at": "2027-01-01", "version": 1, "data": PERSON, "expstatus": "none"},
@@ -112,6 +127,11 @@ FAILING = {
         ("user import -", b"\n".join([*MALFORMED, json.dumps(PERSON).encode()])),
         ("user import -", "\n".join(map(json.dumps, EXPORTED)).encode()),
         ("user import - --on-conflict update", b'{"login":"other","email":"canary@example.com"}'),
+        *each("user import", "- --encoding canary", "- --format csv --delimiter canary"),
+        *each("user import", "- --map canary", "- --type canary=canary", "- --set canary:=canary"),
+        *(("user import - --format csv --map nobody=canary", raw) for raw in TABLES),
+        *(("user import - --format csv --type age=int", raw) for raw in TABLES if b"7" not in raw),
+        *(("user import - --format csv --type canary=int", raw) for raw in TABLES),
     ],
     "user hold": each("user hold", *(f"{one} --reason canary" for one in IDENTITIES))
     + each("user hold {held}", "", "--reason canary --until canary")

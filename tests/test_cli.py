@@ -134,7 +134,7 @@ def test_every_documented_field_is_there_in_its_order(home: Home) -> None:
         (f"exp retain {exptoken}", f"{EXP} changed"),
         (f"exp start {other}", f"{EXP} changed"),
         ("exp sweep", SWEEP),
-        ("user import -", "read added updated skipped rejected"),
+        ("user import -", "read added updated skipped rejected duplicates"),
         ("audit head", "vault_id size root at"),
         ("audit verify", f"ok events head first_bad {PROVEN}"),
         ("audit checkpoint", "vault_id size root at checkpoint"),

@@ -72,6 +72,7 @@ def test_what_the_short_way_reads_typer_reads_too(line: list[str]) -> None:
         "export -q verify x.zip --json",
         "export ann --encrypt-to a --encrypt-to=b",
         "user list --expstatus wait",
+        "user import f --map a=b --set x=y --map c=d",
         "--version",
     ],
 )
@@ -98,6 +99,7 @@ def test_a_plain_line_is_read_the_short_way(line: str) -> None:
         "user list --expstatus gone",
         "user --field x get a",
         "export --force verify x.zip",
+        "user import f --map a=b --map=",
         "user import f --format csv --format csv",
     ],
 )

@@ -185,7 +185,15 @@ $ bunkerctl backup create people.bunker > made
 """
 )
 READER = "age13c3x387t2yatreyhedq55rnuha20afs0gn2h3kfvyzqcgkxf2v6q3v2d83"
+TABLES = (
+    ANN
+    + r"""
+$ printf 'E-mail;age\nbob@example.com;41\n' > crm.csv
+$ printf 'login;name\ncid;Jos\xe9\n' > old.csv
+"""
+)
 PREPARED = {
+    ("user", "import"): TABLES,
     ("erasure", "show"): GONE,
     ("erasure", "verify"): GONE,
     ("backup", "create"): BACKUP,

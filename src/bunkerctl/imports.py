@@ -1,8 +1,10 @@
-"""Imports: many people from JSON lines, each line on its own."""
+"""Imports: many people from the rows of a file, each row on its own."""
 
 from __future__ import annotations
 
-from bunkerctl import errors, identities, jsontext, patches, times, users, uuids
+from array import array
+
+from bunkerctl import errors, identities, patches, times, users, uuids
 from bunkerctl.model import USER_SCHEMA, Expiration, Hold, User, Value
 from bunkerctl.store import expirations, holds, tombstones
 from bunkerctl.store import users as store
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from bunkerctl import jsontext
+    from bunkerctl.intake import Row
     from bunkerctl.vault import Transaction, Vault
 
 POLICIES = ("error", "skip", "update")
@@ -30,17 +34,21 @@ class Options(Value):
 
 
 class Tally:
-    """How many lines were read, and what became of them."""
+    """How many rows were read, and what became of them.
+
+    `duplicates` are those, among them all, about a person of an earlier row of the file.
+    """
 
     def __init__(self) -> None:
         self.read = self.added = self.updated = self.skipped = self.rejected = 0
+        self.duplicates = 0
 
     def counts(self) -> dict[str, int]:
         return dict(vars(self))
 
 
 class Rejection(Value):
-    """A line that was not taken: its number, its bytes (None if too long to keep), and why."""
+    """A row that was not taken: its line, its bytes (None if too long to keep), and why."""
 
     line: int
     raw: bytes | None
@@ -57,20 +65,34 @@ class _Incoming(Value):
     held: bool
 
 
-def run(
-    vault: Vault, lines: Iterable[tuple[int, bytes | None]], options: Options, tally: Tally
-) -> Iterator[Rejection]:
-    """Add the people of numbered lines, and yield the lines that were rejected.
+class _Met:
+    """Which line of the file was the first about a person: four bytes for each in the vault."""
 
-    Lines are committed in batches, so a killed import leaves whole people only. A dry run
+    def __init__(self) -> None:
+        self._lines = array("I")
+
+    def at(self, user_id: int) -> int:
+        """Return the line, 0 if there was none."""
+        return self._lines[user_id] if user_id < len(self._lines) else 0
+
+    def add(self, user_id: int, line: int) -> None:
+        if user_id >= len(self._lines):
+            self._lines.frombytes(bytes(self._lines.itemsize * (user_id + 1 - len(self._lines))))
+        self._lines[user_id] = self._lines[user_id] or line
+
+
+def run(vault: Vault, rows: Iterable[Row], options: Options, tally: Tally) -> Iterator[Rejection]:
+    """Add the people of a file's rows, and yield the rows that were rejected.
+
+    Rows are committed in batches, so a killed import leaves whole people only. A dry run
     is one transaction that is undone at its end: it reports exactly what a real run would.
     """
-    numbered = ((number, raw) for number, raw in lines if raw is None or raw.strip())
+    met = _Met()
     if options.dry_run:
         with vault.transaction(keep=False) as tx:
-            yield from _take(tx, numbered, options, tally)
+            yield from _take(tx, rows, options, tally, met)
     else:
-        yield from _run_batches(vault, numbered, options, tally)
+        yield from _run_batches(vault, rows, options, tally, met)
     dry = {"dry_run": True} if options.dry_run else {}
     try:
         with vault.transaction() as tx:
@@ -86,13 +108,13 @@ def run(
 
 
 def _run_batches(
-    vault: Vault, lines: Iterator[tuple[int, bytes | None]], options: Options, tally: Tally
+    vault: Vault, rows: Iterable[Row], options: Options, tally: Tally, met: _Met
 ) -> Iterator[Rejection]:
-    for batch in _batches(lines):
+    for batch in _batches(rows):
         before = tally.counts()
         try:
             with vault.transaction() as tx:
-                rejected = list(_take(tx, batch, options, tally))
+                rejected = list(_take(tx, batch, options, tally, met))
         except BaseException as error:  # this batch is undone, those before it are in
             vars(tally).update(before)
             if isinstance(error, errors.BunkerError):
@@ -101,14 +123,12 @@ def _run_batches(
         yield from rejected
 
 
-def _batches(
-    lines: Iterator[tuple[int, bytes | None]],
-) -> Iterator[list[tuple[int, bytes | None]]]:
-    batch: list[tuple[int, bytes | None]] = []
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    batch: list[Row] = []
     size = 0
-    for number, raw in lines:
-        batch.append((number, raw))
-        size += len(raw or b"")
+    for row in rows:
+        batch.append(row)
+        size += len(row[1] or b"")
         if len(batch) == BATCH_LINES or size > BATCH_BYTES:
             yield batch
             batch, size = [], 0
@@ -117,15 +137,16 @@ def _batches(
 
 
 def _take(
-    tx: Transaction,
-    lines: Iterable[tuple[int, bytes | None]],
-    options: Options,
-    tally: Tally,
+    tx: Transaction, rows: Iterable[Row], options: Options, tally: Tally, met: _Met
 ) -> Iterator[Rejection]:
-    for number, raw in lines:
+    for number, raw, said in rows:
         tally.read += 1
+        if isinstance(said, errors.Invalid):
+            tally.rejected += 1
+            yield Rejection(line=number, raw=raw, error=said)
+            continue
         try:
-            what = _one(tx, raw, options)
+            what = _one(tx, number, said, options, tally, met)
         except (errors.Invalid, errors.Conflict) as error:
             tally.rejected += 1
             yield Rejection(line=number, raw=raw, error=error)
@@ -133,11 +154,16 @@ def _take(
             setattr(tally, what, getattr(tally, what) + 1)
 
 
-def _one(tx: Transaction, raw: bytes | None, options: Options) -> str:
-    """Take one line; return `added`, `updated` or `skipped`."""
-    if raw is None:
-        raise errors.Invalid(f"the line is over {jsontext.MAX_BYTES // 1024 // 1024} MiB")
-    incoming = _incoming(jsontext.loads(raw, "the line"))
+def _one(
+    tx: Transaction,
+    number: int,
+    said: jsontext.Json,
+    options: Options,
+    tally: Tally,
+    met: _Met,
+) -> str:
+    """Take one row; return `added`, `updated` or `skipped`."""
+    incoming = _incoming(said)
     _check_times(incoming, tx.now)
     found = users.check_record(incoming.record, options.region)
     with tx.attempt("user.add", token=incoming.token):
@@ -145,17 +171,30 @@ def _one(tx: Transaction, raw: bytes | None, options: Options) -> str:
         if tombstones.by_token(tx.db, token) is not None:
             raise errors.Conflict("the line's token belongs to an erased person")
         standing = _standing(tx, found, token)
+        earlier = _earlier(standing, number, met)
+        tally.duplicates += earlier is not None
         if standing and options.on_conflict == "skip":
             return "skipped"
         if standing and options.on_conflict == "update":
             return _update(tx, standing, incoming, options.region)
+        if earlier is not None:
+            raise errors.Conflict(f"it is about the person of line {earlier}")
         if store.by_token(tx.db, token) is not None:
             raise errors.Conflict("the line's token is taken")
         user = users.create(
             tx, incoming.record, found, token=token, at=incoming.at, version=incoming.version
         )
         _restore_state(tx, user, incoming)
-        return "added"
+    met.add(user.id, number)
+    return "added"
+
+
+def _earlier(standing: list[User], number: int, met: _Met) -> int | None:
+    """Return the first line of the file that was about one of these people, if this is not it."""
+    lines = [line for user in standing if (line := met.at(user.id))]
+    for user in standing:
+        met.add(user.id, number)
+    return min(lines, default=None)
 
 
 def _standing(tx: Transaction, found: dict[str, str], token: str) -> list[User]:

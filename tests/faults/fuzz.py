@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from bunkerctl import (
     errors,
     identities,
     imports,
+    intake,
     jsontext,
     keys,
     manifests,
@@ -46,6 +48,8 @@ CORPUS = Path(__file__).with_name("corpus")
 TESTS = Path(__file__).parent.parent
 NOW = 1_800_000_000
 MAX_BYTES = 64 * 1024
+CSV = intake.Format(form="csv", encoding=None, delimiter=None)
+SHAPE = intake.Shape(names={}, types={}, constants={"login": "ann"})
 MANY = 3000
 """How often a piece is repeated: deeper than any recursion may go."""
 
@@ -122,6 +126,15 @@ def import_line(raw: bytes) -> None:
     incoming = imports._incoming(jsontext.loads(raw, "the line"))
     imports._check_times(incoming, NOW)
     users.check_record(incoming.record, "DE")
+
+
+def table(raw: bytes) -> None:
+    source = intake.open_(io.BytesIO(raw), CSV, SHAPE)
+    bad = [row for row in source.rows() if isinstance(row[2], errors.Invalid)]
+    kept = [raw for _, raw, _ in bad if raw is not None]
+    again = intake.open_(io.BytesIO(b"".join(source.again(kept))), CSV, SHAPE)
+    told = [str(said) for _, _, said in again.rows() if isinstance(said, errors.Invalid)]
+    assert len(told) == len(kept), "what was rejected is read otherwise a second time"
 
 
 def checkpoint(raw: bytes) -> None:
@@ -251,6 +264,11 @@ TARGETS: dict[str, Target] = {
         (phone, INVALID, ("+", "(", ")", "-", ".", "ext", ";", "00", "0", " ", "\uff11", "tel:")),
         (record, INVALID, (*JSON, *KINDS, '"email":', '"phone":', '"login":', '"custom":')),
         (import_line, INVALID, (*JSON, *DATES, '"schema":"bunkerctl.user/1"', '"data":{}')),
+        (
+            table,
+            INVALID,
+            (*KINDS, ",", ";", "\t", "|", '"', '""', "\r", "\n", "\0", "\ufeff", "'="),
+        ),
         (checkpoint, INVALID, (*NOTE, *JSON)),
         (note, (errors.Invalid, errors.IntegrityFailure), NOTE),
         (public_key, INVALID, (*NOTE, "+")),

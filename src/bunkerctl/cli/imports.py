@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import collections
 import os
+from contextlib import contextmanager
 
-from bunkerctl import errors, files, imports, jsontext
+from bunkerctl import decoding, errors, files, imports, intake, tabular
+from bunkerctl.cli import assignments
 from bunkerctl.cli.answers import imports as answers
 from bunkerctl.cli.answers import single
 from bunkerctl.cli.call import Call
@@ -13,67 +15,144 @@ from bunkerctl.cli.grammar import argument, command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from io import BufferedIOBase
 
+    from bunkerctl.intake import Row
     from bunkerctl.model import Progress
+
+TABLES = (".csv", ".tsv")
+MARKS = {**tabular.DELIMITERS, "\\t": "\t"}
 
 
 @command(
     "user import",
-    option("--format", "FORM", "form of the file", choices=("jsonl",)),
+    option("--format", "FORM", "form of the file; else its name tells", choices=intake.FORMATS),
+    option("--encoding", "NAME", "what the file is in: utf-8, utf-16, windows-1252 and others"),
+    option("--delimiter", "CHAR", "what parts the cells of CSV: , ; | or tab; else found out"),
+    option("--map", "COLUMN=FIELD", "call a column so; an empty FIELD leaves it out", many=True),
+    option("--type", "FIELD=TYPE", "int, number, bool, json or text (CSV)", many=True),
+    option("--set", "FIELD=TEXT|FIELD:=JSON", "put this into every record", many=True),
     option("--on-conflict", "WHAT", "when an identity is taken", choices=imports.POLICIES),
     option("--rejects", "FILE", "put the rejected lines there, to be mended and run again"),
     option("--dry-run", None, "report what would be done, and do nothing"),
-    argument("file", "FILE", "JSON lines; `-` is standard input"),
+    argument("file", "FILE", "JSON lines, or CSV with a header line; `-` is standard input"),
     answer=single(answers.IMPORTED),
     fails=(errors.Partial, errors.Conflict),
 )
 def import_(
     call: Call,
     format: str | None,
+    encoding: str | None,
+    delimiter: str | None,
+    map: tuple[str, ...],
+    type: tuple[str, ...],
+    set: tuple[str, ...],
     on_conflict: str | None,
     rejects: str | None,
     dry_run: bool,
     file: str,
 ) -> None:
-    """Add many people, a JSON object a line.
+    """Add many people, from JSON lines or from a CSV file.
 
-    A line is a record, or what `export --all` wrote: then the token is kept if it is free, and
-    the person goes on waiting, staying or being held. A bad line is rejected alone: the good ones
-    are in, and the exit code is 3. --on-conflict update merges a line's record into the person it
-    is about, and adds a hold; that person's expiration stays as it stands.
+    A line of JSON is a record, or what `export --all` wrote: then the token is kept if it is free,
+    and the person goes on waiting, staying or being held. A row of CSV is a record whose fields the
+    header line names; an empty cell is an absent field. bunkerctl-import(7) says what else a file
+    may be like.
+
+    A bad line is rejected alone: the good ones are in, and the exit code is 3. --rejects keeps the
+    bad ones, to be mended and imported with the same options. --on-conflict update merges a
+    line's record into the person it is about, and adds a hold; that person's expiration stays as it
+    stands. --dry-run tells all of this and changes nothing.
 
     Examples:
       bunkerctl user import people.jsonl --dry-run
-      bunkerctl user import people.jsonl --rejects bad.jsonl
+      bunkerctl user import crm.csv --map E-mail=email --type age=int
+      bunkerctl user import old.csv --encoding windows-1252 --rejects bad.csv
     """
+    wanted = _format(call, file, format, encoding, delimiter)
+    if wanted.form == "jsonl" and (delimiter or type):
+        raise errors.Usage("--delimiter and --type are for CSV", hint="--format csv")
+    shape = intake.Shape(
+        names=_names(map), types=_types(type), constants=assignments.read(set, "--set")
+    )
     options = imports.Options(
         on_conflict=on_conflict or "error", region=call.region(), dry_run=dry_run
     )
     tally = imports.Tally()
-    source = _source(call, file)
-    vault = call.vault()
-    with call.progress(_go_on(options), came=lambda: _came(tally, options)) as progress:
-        lines = _counted(files.lines(source, jsontext.MAX_BYTES), source, progress)
-        rejected = _told(call, imports.run(vault, lines, options, tally))
-        kept = (one.raw + b"\n" for one in rejected if one.raw is not None)
-        if rejects is None:
-            collections.deque(kept, maxlen=0)
-        else:
-            files.write(rejects, kept, force=False, hint="name another file")
+    with _opened(call, file) as content:
+        source = intake.open_(content, wanted, shape)
+        vault = call.vault()
+        with call.progress(_go_on(options), came=lambda: _came(tally, options)) as progress:
+            rows = _counted(source.rows(), content, progress)
+            rejected = _told(call, imports.run(vault, rows, options, tally))
+            kept = source.again(one.raw for one in rejected if one.raw is not None)
+            if rejects is None:
+                collections.deque(kept, maxlen=0)
+            else:
+                files.write(rejects, kept, force=False, hint="name another file")
     call.show(tally.counts())
     if tally.rejected:
         raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")
 
 
-def _source(call: Call, path: str) -> BufferedIOBase:
-    if path == "-":
-        return call.stdin()
+def _format(
+    call: Call, file: str, form: str | None, encoding: str | None, delimiter: str | None
+) -> intake.Format:
+    """Return how to read a file: what is not said, its name tells, or later the file itself."""
+    name = call.path(file).lower()
+    mark = MARKS.get(delimiter, delimiter) if delimiter else None
+    if mark is not None and mark not in tabular.DELIMITERS.values():
+        raise errors.Usage("--delimiter must be a comma, a semicolon, | or tab")
+    if mark is None and name.endswith(".tsv"):
+        mark = "\t"
     try:
-        return open(call.path(path), "rb")
+        codec = decoding.check(encoding) if encoding else None
+    except errors.Invalid as error:
+        raise errors.Usage(f"--encoding: {error.message}", hint=error.hint) from None
+    by_name = "csv" if name.endswith(TABLES) else "jsonl"
+    return intake.Format(form=form or by_name, encoding=codec, delimiter=mark)
+
+
+def _names(words: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for position, word in enumerate(words, 1):
+        column, mark, field = word.rpartition("=")
+        column = " ".join(column.split())
+        if not mark or not column:
+            raise errors.Usage(f"--map number {position} is not COLUMN=FIELD")
+        if column in found:
+            raise errors.Usage(f"--map number {position} names a column again")
+        found[column] = field
+    return found
+
+
+def _types(words: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for position, word in enumerate(words, 1):
+        field, mark, kind = word.rpartition("=")
+        if not mark or not field or kind not in intake.TYPES:
+            known = ", ".join(intake.TYPES)
+            raise errors.Usage(
+                f"--type number {position} is not FIELD=TYPE", hint=f"one of {known}"
+            )
+        if field in found:
+            raise errors.Usage(f"--type number {position} names a field again")
+        found[field] = kind
+    return found
+
+
+@contextmanager
+def _opened(call: Call, path: str) -> Iterator[BufferedIOBase]:
+    if path == "-":
+        yield call.stdin()
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below; here its errors are the import's
     except OSError as error:
         raise files.explain(error, "read", path) from error
+    with file:
+        yield file
 
 
 def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports.Rejection]:
@@ -82,19 +161,21 @@ def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports
         yield one
 
 
-def _counted(
-    lines: Iterator[tuple[int, bytes | None]], source: BufferedIOBase, progress: Progress
-) -> Iterator[tuple[int, bytes | None]]:
-    """Pass lines on, and tell how many; of a file, about how many there will be."""
+def _counted(rows: Iterator[Row], content: BufferedIOBase, progress: Progress) -> Iterator[Row]:
+    """Pass rows on, and tell their lines; of a file, about how many there will be.
+
+    A file is read in pieces: what is known is how many lines were in the pieces before the last.
+    """
     progress.begin("lines")
-    size = _size(source)
-    read = 0
-    for number, raw in lines:
-        read += len(raw or b"") + 1
-        progress.done = number
-        if size:
-            progress.total = max(number, round(number * size / read))
-        yield number, raw
+    size = _size(content)
+    before = 0
+    for row in rows:
+        progress.done = row[0]
+        if size and (here := content.tell()) != before:
+            if before:
+                progress.total = max(row[0], round(row[0] * size / before))
+            before = here
+        yield row
 
 
 def _size(source: BufferedIOBase) -> int:

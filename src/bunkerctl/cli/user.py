@@ -226,19 +226,9 @@ def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) 
         raise errors.Usage(f"{what} is given by --data and by fields: choose one")
     if not fields:
         return jsontext.loads(call.read(data or "-", jsontext.MAX_BYTES), what)
-    document: dict[str, Any] = {}
-    for position, field in enumerate(fields, 1):
-        name, mark, text = field.partition("=")
-        if not mark or name in ("", ":"):
-            raise errors.Usage(f"field {position} is not FIELD=TEXT or FIELD:=JSON")
-        is_json = name.endswith(":")
-        name = name.removesuffix(":")
-        if name in document:
-            raise errors.Usage(f"field {position} is given twice")
-        document[name] = (
-            jsontext.loads(text.encode(), f"the value of field {position}") if is_json else text
-        )
-    return document
+    from bunkerctl.cli import assignments
+
+    return assignments.read(fields)
 
 
 def _token(text: str) -> str:

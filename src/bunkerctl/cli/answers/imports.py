@@ -10,4 +10,8 @@ IMPORTED: Fields = {
     "updated": (COUNT, "how many records were changed, with --on-conflict update"),
     "skipped": (COUNT, "how many lines were left out: an identity is taken, or nothing is new"),
     "rejected": (COUNT, "how many lines are not in: each is told on standard error"),
+    "duplicates": (
+        COUNT,
+        "how many lines are about the person of an earlier line of the file, whatever became of them",
+    ),
 }
