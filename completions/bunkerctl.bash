@@ -11,7 +11,7 @@ _bunkerctl() {
             *) case "$about$path $word" in
                 ' help'|' schema') about=$word ;;
                 *) case "$path $word" in
-                    ' audit'|' audit checkpoint'|' audit export'|' audit head'|' audit key'|' audit list'|' audit prune'|' audit show'|' audit verify'|' backup'|' backup create'|' backup list'|' backup prune'|' backup restore'|' backup verify'|' completion'|' config'|' config get'|' config path'|' config set'|' config show'|' demo'|' destroy'|' doctor'|' erasure'|' erasure list'|' erasure show'|' erasure verify'|' exp'|' exp cancel'|' exp delete'|' exp list'|' exp retain'|' exp start'|' exp status'|' exp sweep'|' export'|' export verify'|' help'|' init'|' key'|' key enroll'|' key recovery'|' key recovery create'|' key recovery verify'|' key restore'|' key rotate'|' key status'|' key test'|' lock'|' report'|' schema'|' status'|' unlock'|' user'|' user add'|' user forget'|' user get'|' user hold'|' user import'|' user list'|' user release'|' user update') path+=" $word" ;;
+                    ' audit'|' audit checkpoint'|' audit export'|' audit head'|' audit key'|' audit list'|' audit prune'|' audit show'|' audit verify'|' backup'|' backup create'|' backup list'|' backup prune'|' backup restore'|' backup verify'|' completion'|' config'|' config get'|' config path'|' config set'|' config show'|' demo'|' destroy'|' doctor'|' erasure'|' erasure list'|' erasure show'|' erasure verify'|' exp'|' exp cancel'|' exp delete'|' exp list'|' exp retain'|' exp start'|' exp status'|' exp sweep'|' export'|' export verify'|' help'|' init'|' key'|' key enroll'|' key recovery'|' key recovery create'|' key recovery verify'|' key restore'|' key rotate'|' key status'|' key test'|' lock'|' report'|' schema'|' status'|' unlock'|' user'|' user add'|' user check'|' user forget'|' user get'|' user hold'|' user import'|' user list'|' user release'|' user update') path+=" $word" ;;
                 esac ;;
             esac ;;
         esac
@@ -21,7 +21,7 @@ _bunkerctl() {
     if [[ $option ]]; then
         case "$path $option" in
             ' audit export --out') words="" files=1 ;;
-            ' audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy" files= ;;
+            ' audit list --action') words="vault.init user.add user.get user.update user.list user.forget user.import user.check user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy" files= ;;
             ' audit verify --against') words="" files=1 ;;
             ' backup restore --recovery-file') words="" files=1 ;;
             ' backup restore --ledger') words="" files=1 ;;
@@ -105,8 +105,9 @@ _bunkerctl() {
             ' schema') ;;
             ' status') options="--check --max-age"; ;;
             ' unlock') options="--for"; ;;
-            ' user') words="add get update list forget import hold release"; ;;
+            ' user') words="add get update list forget import check hold release"; ;;
             ' user add') options="--data"; ;;
+            ' user check') ;;
             ' user forget') ;;
             ' user get') options="--field"; ;;
             ' user hold') options="--reason --until"; ;;
@@ -119,7 +120,7 @@ _bunkerctl() {
             words="$options --vault --config -o --output --json --key-file --key-command --key-fd --keyring-timeout --no-input -y --yes -q --quiet --debug --actor --reason --ref --lock-wait --color -h --help --version" files=
         elif [[ -z $path ]]; then
             case $about in
-                help) words+=' identities keys config json exit-codes' ;;
+                help) words+=' identities import keys config json exit-codes' ;;
                 schema) words+=' error' ;;
             esac
         fi

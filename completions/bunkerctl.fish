@@ -22,7 +22,7 @@ function __bunkerctl
                         set about $word
                     case '*'
                         switch "$path $word"
-                            case ' audit' ' audit checkpoint' ' audit export' ' audit head' ' audit key' ' audit list' ' audit prune' ' audit show' ' audit verify' ' backup' ' backup create' ' backup list' ' backup prune' ' backup restore' ' backup verify' ' completion' ' config' ' config get' ' config path' ' config set' ' config show' ' demo' ' destroy' ' doctor' ' erasure' ' erasure list' ' erasure show' ' erasure verify' ' exp' ' exp cancel' ' exp delete' ' exp list' ' exp retain' ' exp start' ' exp status' ' exp sweep' ' export' ' export verify' ' help' ' init' ' key' ' key enroll' ' key recovery' ' key recovery create' ' key recovery verify' ' key restore' ' key rotate' ' key status' ' key test' ' lock' ' report' ' schema' ' status' ' unlock' ' user' ' user add' ' user forget' ' user get' ' user hold' ' user import' ' user list' ' user release' ' user update'
+                            case ' audit' ' audit checkpoint' ' audit export' ' audit head' ' audit key' ' audit list' ' audit prune' ' audit show' ' audit verify' ' backup' ' backup create' ' backup list' ' backup prune' ' backup restore' ' backup verify' ' completion' ' config' ' config get' ' config path' ' config set' ' config show' ' demo' ' destroy' ' doctor' ' erasure' ' erasure list' ' erasure show' ' erasure verify' ' exp' ' exp cancel' ' exp delete' ' exp list' ' exp retain' ' exp start' ' exp status' ' exp sweep' ' export' ' export verify' ' help' ' init' ' key' ' key enroll' ' key recovery' ' key recovery create' ' key recovery verify' ' key restore' ' key rotate' ' key status' ' key test' ' lock' ' report' ' schema' ' status' ' unlock' ' user' ' user add' ' user check' ' user forget' ' user get' ' user hold' ' user import' ' user list' ' user release' ' user update'
                                 set path "$path $word"
                         end
                 end
@@ -39,7 +39,7 @@ function __bunkerctl
             case ' audit export --out'
                 set files 1
             case ' audit list --action'
-                set words vault.init user.add user.get user.update user.list user.forget user.import user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy
+                set words vault.init user.add user.get user.update user.list user.forget user.import user.check user.hold user.release exp.start exp.status exp.list exp.retain exp.delete exp.cancel exp.sweep exp.erase export.user export.all audit.prune backup.create backup.prune backup.restore key.enroll key.recovery key.restore key.rotate key.unlock vault.destroy
             case ' audit verify --against'
                 set files 1
             case ' backup restore --recovery-file'
@@ -167,7 +167,7 @@ function __bunkerctl
             case ' unlock'
                 set options --for\t'how long: 15min (or 15m), at most a day'
             case ' user'
-                set words add\t'Add a person, and print the new token.' get\t'Show a person\'s record. Each read is an audit event, written before anything is shown.' update\t'Change a person\'s record, wholly or not at all.' list\t'List people in the order of their tokens, personal values masked.' forget\t'Erase a person for good: record, identities, expiration, holds.' import\t'Add many people, from JSON lines or from a CSV file.' hold\t'Put a person under a legal hold: nothing erases it until it is released or lapses.' release\t'Lift a legal hold.'
+                set words add\t'Add a person, and print the new token.' get\t'Show a person\'s record. Each read is an audit event, written before anything is shown.' update\t'Change a person\'s record, wholly or not at all.' list\t'List people in the order of their tokens, personal values masked.' forget\t'Erase a person for good: record, identities, expiration, holds.' import\t'Add many people, from JSON lines or from a CSV file.' check\t'Check every record against the schema and the rules of identities, as they are now.' hold\t'Put a person under a legal hold: nothing erases it until it is released or lapses.' release\t'Lift a legal hold.'
             case ' user add'
                 set options --data\t'the record (JSON); `-` is standard input'
             case ' user get'
@@ -188,7 +188,7 @@ function __bunkerctl
         else if test -z "$path"
             switch $about
                 case help
-                    set -a words identities keys config json exit-codes
+                    set -a words identities import keys config json exit-codes
                 case schema
                     set -a words error
             end

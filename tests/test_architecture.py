@@ -13,12 +13,12 @@ ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors uuids",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
-    " manifests ballast webpage forks escapes flat zips sealing decoding tabular",
+    " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
-    " article15 letter bundles intake",
+    " article15 letter bundles intake checks",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
@@ -33,6 +33,7 @@ FOREIGN = {
     "jsonpatch": ["patches.py"],
     "cryptography": ["crypto.py", "pages.py"],
     "pyrage": ["sealing.py"],
+    "jsonschema_rs": ["schemas.py"],
 }
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 MODULES = [path for path in FILES if path.name not in ("__init__.py", "__main__.py")]

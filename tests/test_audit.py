@@ -94,6 +94,7 @@ def test_lists_and_batches_are_events_too(home: Home) -> None:
     first, second = sorted((home.add(login="a"), home.add(login="b")))
     for line, expected in (
         ("user list", [("user.list", None)]),
+        ("user check", [("user.check", None)]),
         ("exp list", [("exp.list", None)]),
         ("user list --reveal", [("user.list", None), ("user.get", first), ("user.get", second)]),
         (

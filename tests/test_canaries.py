@@ -133,6 +133,7 @@ FAILING = {
         *(("user import - --format csv --type age=int", raw) for raw in TABLES if b"7" not in raw),
         *(("user import - --format csv --type canary=int", raw) for raw in TABLES),
     ],
+    "user check": each("user check", "canary", "--canary"),
     "user hold": each("user hold", *(f"{one} --reason canary" for one in IDENTITIES))
     + each("user hold {held}", "", "--reason canary --until canary")
     + each("user hold {held}", "--reason canary --until 2020-01-01"),

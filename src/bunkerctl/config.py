@@ -184,6 +184,12 @@ SETTINGS: dict[str, Setting] = {
         )
         for name, what in PRIVACY.items()
     },
+    "record.schema": Setting(
+        kind="path, absolute or from the settings' directory",
+        check=_text,
+        default=None,
+        help="file with the JSON Schema 2020-12 of records; its path is relative to the settings",
+    ),
 }
 
 

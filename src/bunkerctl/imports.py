@@ -29,7 +29,7 @@ class Options(Value):
     """How to import: `on_conflict` is one of POLICIES."""
 
     on_conflict: str
-    region: str | None
+    rules: users.Rules
     dry_run: bool
 
 
@@ -165,7 +165,7 @@ def _one(
     """Take one row; return `added`, `updated` or `skipped`."""
     incoming = _incoming(said)
     _check_times(incoming, tx.now)
-    found = users.check_record(incoming.record, options.region)
+    found = users.identify(incoming.record, options.rules.region)
     with tx.attempt("user.add", token=incoming.token):
         token = incoming.token or uuids.new()
         if tombstones.by_token(tx.db, token) is not None:
@@ -176,11 +176,12 @@ def _one(
         if standing and options.on_conflict == "skip":
             return "skipped"
         if standing and options.on_conflict == "update":
-            return _update(tx, standing, incoming, options.region)
+            return _update(tx, standing, incoming, options.rules)
         if earlier is not None:
             raise errors.Conflict(f"it is about the person of line {earlier}")
         if store.by_token(tx.db, token) is not None:
             raise errors.Conflict("the line's token is taken")
+        options.rules.check(incoming.record)
         user = users.create(
             tx, incoming.record, found, token=token, at=incoming.at, version=incoming.version
         )
@@ -204,7 +205,7 @@ def _standing(tx: Transaction, found: dict[str, str], token: str) -> list[User]:
     return list({user.id: user for user in owners if user is not None}.values())
 
 
-def _update(tx: Transaction, standing: list[User], incoming: _Incoming, region: str | None) -> str:
+def _update(tx: Transaction, standing: list[User], incoming: _Incoming, rules: users.Rules) -> str:
     """Merge a record into the one user that it is about: what the line lacks stays.
 
     A hold is added, for to lose one could break the law; an expiration stays as it stands.
@@ -212,7 +213,7 @@ def _update(tx: Transaction, standing: list[User], incoming: _Incoming, region: 
     if len(standing) > 1:
         raise errors.Conflict("the line's identities belong to different users")
     merged = patches.apply(standing[0].data, incoming.record)
-    user, changed = users.change(tx, standing[0], merged, region)
+    user, changed = users.change(tx, standing[0], merged, rules)
     if incoming.held and not user.held(tx.now):
         _hold(tx, user)
         changed = True

@@ -188,6 +188,7 @@ ACTIONS = (
     "user.list",
     "user.forget",
     "user.import",
+    "user.check",
     "user.hold",
     "user.release",
     "exp.start",

@@ -12,11 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from bunkerctl.schemas import Schema
     from bunkerctl.vault import Transaction, Vault
 
     Refusal = errors.NotFound | errors.Conflict
 
 PAGE = 500
+
+
+class Rules(Value):
+    """What a record must be: `region` is of phones without a country code."""
+
+    region: str | None
+    schema: Schema | None
+
+    def check(self, record: Any) -> None:
+        """Raise Invalid if a record breaks the schema."""
+        if self.schema is not None:
+            self.schema.check(record)
 
 
 class Listing(Value):
@@ -30,14 +43,14 @@ class Listing(Value):
     limit: int | None
 
 
-def add(vault: Vault, record: dict[str, Any], region: str | None) -> User:
+def add(vault: Vault, record: dict[str, Any], rules: Rules) -> User:
     """Add a person under a new random token.
 
     Raises:
-        Invalid: the record has no identity, or a malformed one.
+        Invalid: the record has no identity, or a malformed one, or breaks the schema.
         Conflict: an identity is taken.
     """
-    found = check_record(record, region)
+    found = check_record(record, rules)
     with vault.transaction() as tx, tx.attempt("user.add"):
         return create(tx, record, found, token=uuids.new())
 
@@ -59,7 +72,7 @@ def update(
     vault: Vault,
     identity: Identity,
     patch: jsontext.Json,
-    region: str | None,
+    rules: Rules,
     if_version: int | None = None,
 ) -> tuple[User, bool]:
     """Apply a checked patch, wholly or not at all; return the person and whether it changed.
@@ -80,7 +93,7 @@ def update(
                 token=user.token,
             )
         try:
-            return change(tx, user, patches.apply(user.data, patch), region)
+            return change(tx, user, patches.apply(user.data, patch), rules)
         except (errors.Conflict, errors.Invalid) as error:  # refused, by what it would become
             error.token, error.outcome = user.token, "refused"
             raise
@@ -194,12 +207,21 @@ def find_or_tombstone(vault: Vault, identity: Identity) -> User | Tombstone:
 
 
 def check_record(
-    record: jsontext.Json, region: str | None, known: dict[str, str] | None = None
+    record: jsontext.Json, rules: Rules, known: dict[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the identities of what is to become a record; raise Invalid if it is none.
+    """Return the identities of what is to become a record; raise Invalid if it may not be one.
 
     `known` are those of fields that do not change: another phone.region must not move them.
     """
+    found = identify(record, rules.region, known)
+    rules.check(record)
+    return found
+
+
+def identify(
+    record: jsontext.Json, region: str | None, known: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Return the identities of a record, whatever a schema says of it; raise Invalid."""
     if not isinstance(record, dict):
         raise errors.Invalid("a record must be a JSON object")
     jsontext.check(record, "the record")
@@ -245,9 +267,7 @@ def put_in(tx: Transaction, people: list[store.Fresh]) -> int:
     return first
 
 
-def change(
-    tx: Transaction, user: User, record: dict[str, Any], region: str | None
-) -> tuple[User, bool]:
+def change(tx: Transaction, user: User, record: dict[str, Any], rules: Rules) -> tuple[User, bool]:
     """Put a record in place of a user's; return the user and whether anything changed."""
     from bunkerctl import patches
 
@@ -256,7 +276,7 @@ def change(
         tx.event("user.update", token=user.token, fields=[])
         return user, False
     found = check_record(
-        record, region, {k: v for k, v in user.identities.items() if k not in fields}
+        record, rules, {k: v for k, v in user.identities.items() if k not in fields}
     )
     _check_free(tx, found, user)
     content, commitment = store.pack(found, record)

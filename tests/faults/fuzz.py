@@ -37,9 +37,11 @@ from bunkerctl import (
     receipts,
     recovery,
     reinstatement,
+    schemas,
     times,
     users,
 )
+from bunkerctl.cli import masks
 from bunkerctl.directory import read_header
 from bunkerctl.keys import Session, code
 from bunkerctl.model import Value
@@ -50,6 +52,8 @@ NOW = 1_800_000_000
 MAX_BYTES = 64 * 1024
 CSV = intake.Format(form="csv", encoding=None, delimiter=None)
 SHAPE = intake.Shape(names={}, types={}, constants={"login": "ann"})
+RECORDS: tuple[dict[str, Any], ...] = ({}, {"login": "ann", "age": 3, "a": [{"a": None}, "x"]})
+RULES = users.Rules(region="DE", schema=None)
 MANY = 3000
 """How often a piece is repeated: deeper than any recursion may go."""
 
@@ -118,14 +122,14 @@ def phone(raw: bytes) -> None:
 
 def record(raw: bytes) -> None:
     value = jsontext.loads(raw, "the record")
-    users.check_record(value, "DE")
+    users.check_record(value, RULES)
     assert jsontext.loads(jsontext.dumps(value).encode()) == value
 
 
 def import_line(raw: bytes) -> None:
     incoming = imports._incoming(jsontext.loads(raw, "the line"))
     imports._check_times(incoming, NOW)
-    users.check_record(incoming.record, "DE")
+    users.identify(incoming.record, RULES.region)
 
 
 def table(raw: bytes) -> None:
@@ -135,6 +139,14 @@ def table(raw: bytes) -> None:
     again = intake.open_(io.BytesIO(b"".join(source.again(kept))), CSV, SHAPE)
     told = [str(said) for _, _, said in again.rows() if isinstance(said, errors.Invalid)]
     assert len(told) == len(kept), "what was rejected is read otherwise a second time"
+
+
+def schema(raw: bytes) -> None:
+    found = schemas.read(file_of(raw, "schema.json"))
+    found.compiled()
+    for value in RECORDS:
+        found.problems(value)
+        masks.of_schema(found).of(value)
 
 
 def checkpoint(raw: bytes) -> None:
@@ -253,6 +265,17 @@ TOML = (
     "{",
 )
 
+KEYWORDS = tuple(
+    f'"{word}":'
+    for words in (
+        ("type", "properties", "items", "required", "$ref", "$defs", "$id", "$schema", "$anchor"),
+        ("pattern", "patternProperties", "minimum", "multipleOf", "enum", "const", "format"),
+        ("allOf", "anyOf", "not", "if", "then", "unevaluatedProperties", "additionalProperties"),
+        ("dependentRequired", "$dynamicRef", "x-mask"),
+    )
+    for word in words
+)
+
 INVALID = (errors.Invalid,)
 TARGETS: dict[str, Target] = {
     parse.__name__: Target(parse=parse, allowed=allowed, words=words)
@@ -269,6 +292,7 @@ TARGETS: dict[str, Target] = {
             INVALID,
             (*KINDS, ",", ";", "\t", "|", '"', '""', "\r", "\n", "\0", "\ufeff", "'="),
         ),
+        (schema, INVALID, (*JSON, *KEYWORDS)),
         (checkpoint, INVALID, (*NOTE, *JSON)),
         (note, (errors.Invalid, errors.IntegrityFailure), NOTE),
         (public_key, INVALID, (*NOTE, "+")),

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bunkerctl.cli.answers import Answer
+    from bunkerctl.cli.masks import Mask
     from bunkerctl.cli.progress import Line
+    from bunkerctl.schemas import Schema
+    from bunkerctl.users import Rules
     from bunkerctl.vault import Opened, Vault
 
 PLAIN_TEXT = ("vault", "actor")
@@ -43,6 +46,7 @@ class Call:
         self._unlocked = True
         self._config: config.Config | None = None
         self._line: Line | None = None
+        self._schema: Schema | None = None
         self.changed = False
         self.output = output.Output(
             self.form(),
@@ -105,6 +109,37 @@ class Call:
 
     def region(self) -> str | None:
         return self.config().get("phone.region")
+
+    def schema(self) -> Schema | None:
+        """Return the schema that `record.schema` names, relative to the settings it stands in."""
+        if self._schema is not None:
+            return self._schema
+        settings = self.config()
+        named = settings.get("record.schema")
+        if named is None:
+            return None
+        from bunkerctl import schemas
+
+        beside = os.path.dirname(os.path.abspath(settings.source("record.schema")))
+        self._schema = schemas.read(os.path.join(beside, named))
+        return self._schema
+
+    def rules(self) -> Rules:
+        """Return what a record must be; raise Invalid if the schema itself is not good."""
+        from bunkerctl.users import Rules
+
+        schema = self.schema()
+        if schema is not None:
+            self.mask()
+            schema.compiled()
+        return Rules(region=self.region(), schema=schema)
+
+    def mask(self) -> Mask:
+        """Return how a listing shows records; raise Invalid if the schema says it wrongly."""
+        from bunkerctl.cli import masks
+
+        schema = self.schema()
+        return masks.Mask() if schema is None else masks.of_schema(schema)
 
     def links_base(self) -> str | None:
         """Return what links begin with, without a slash at its end."""

@@ -97,6 +97,7 @@ MODULES = {
     "status": "vault",
     "user": "user",
     "user import": "imports",
+    "user check": "check",
     "user hold": "holds",
     "user release": "holds",
     "exp": "exp",

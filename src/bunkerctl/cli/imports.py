@@ -77,7 +77,7 @@ def import_(
         names=_names(map), types=_types(type), constants=assignments.read(set, "--set")
     )
     options = imports.Options(
-        on_conflict=on_conflict or "error", region=call.region(), dry_run=dry_run
+        on_conflict=on_conflict or "error", rules=call.rules(), dry_run=dry_run
     )
     tally = imports.Tally()
     with _opened(call, file) as content:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PROSE = os.path.join(os.path.dirname(__file__), "prose")
-TOPICS = ("identities", "keys", "config", "json", "exit-codes")
+TOPICS = ("identities", "import", "keys", "config", "json", "exit-codes")
 MOST_DIFFERENCES = 3
 
 

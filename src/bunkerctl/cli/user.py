@@ -41,9 +41,9 @@ def add(call: Call, data: str | None, fields: tuple[str, ...]) -> None:
       bunkerctl user add login=ann newsletter:=true
     """
     record = _document(call, data, fields, "the record")
-    region = call.region()
-    users.check_record(record, region)
-    user = users.add(call.vault(), record, region)
+    rules = call.rules()
+    users.check_record(record, rules)
+    user = users.add(call.vault(), record, rules)
     if call.output.form in ("plain", "table"):
         call.line(user.token)
     else:
@@ -120,7 +120,7 @@ def update(
     version = call.count("--if-version", if_version)
     patch = _document(call, data, fields, "the patch")
     patches.check(patch)
-    user, changed = users.update(call.vault(), whose, patch, call.region(), version)
+    user, changed = users.update(call.vault(), whose, patch, call.rules(), version)
     call.show({**answers.user(user, call.now()), "changed": changed}, "user")
 
 
@@ -147,6 +147,9 @@ def list_(
 ) -> None:
     """List people in the order of their tokens, personal values masked.
 
+    Where `record.schema` is set, `x-mask` in the schema says how a field is masked:
+    bunkerctl-import(7) explains it.
+
     Examples:
       bunkerctl user list --expstatus wait
       bunkerctl user list --updated-before 2y -o jsonl
@@ -159,10 +162,11 @@ def list_(
         after=None if after is None else _token(after),
         limit=call.count("--limit", limit),
     )
+    mask = None if reveal else call.mask()
     vault = call.vault()
     now = call.now()
     found = users.listing(vault, wanted, reveal=reveal)
-    rows = (answers.user(user, now, masked=not reveal) for user in found)
+    rows = (answers.user(user, now, mask) for user in found)
     shown = call.or_hint(rows, "`bunkerctl user add` adds people")
     call.show_list(shown, answers.USER, noun="person", view="user")
 

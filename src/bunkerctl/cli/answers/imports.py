@@ -12,6 +12,6 @@ IMPORTED: Fields = {
     "rejected": (COUNT, "how many lines are not in: each is told on standard error"),
     "duplicates": (
         COUNT,
-        "how many lines are about the person of an earlier line of the file, whatever became of them",
+        "how many lines are about the person of an earlier line of the file",
     ),
 }

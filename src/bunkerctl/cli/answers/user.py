@@ -25,8 +25,7 @@ from bunkerctl.model import ERASURES, EXPSTATUSES, IDENTITY_KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from bunkerctl.cli.masks import Mask
     from bunkerctl.model import Tombstone, User
 
 TOKEN = (UUID, "stands for the person in other systems")
@@ -69,7 +68,7 @@ ERASED: Fields = {
 }
 
 
-def user(found: User, now: int, *, masked: bool = False) -> Answer:
+def user(found: User, now: int, mask: Mask | None = None) -> Answer:
     due_at = found.due_at()
     return {
         "token": found.token,
@@ -77,18 +76,12 @@ def user(found: User, now: int, *, masked: bool = False) -> Answer:
         "updated_at": times.text(found.updated_at),
         "version": found.version,
         "identities": list(found.identities),
-        "data": _masked(found) if masked else found.data,
+        "data": found.data if mask is None else mask.of(found.data),
         "expstatus": found.expstatus(),
         "exptime": due_at,
         "due_at": time_or_null(due_at),
         "held": found.held(now),
     }
-
-
-def _masked(found: User) -> Any:
-    from bunkerctl.cli.masks import mask
-
-    return mask(found.data)
 
 
 def hold(found: User, now: int) -> Answer | None:
