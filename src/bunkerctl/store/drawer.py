@@ -16,13 +16,13 @@ LARGE = 64 * 1024
 
 def put(db: Database, content: bytes) -> int:
     """Append bytes; return where they are."""
-    if len(content) > LARGE:
-        state.note_large(db, len(content))
+    _note(db, len(content))
     return db.insert("INSERT INTO drawer (bytes) VALUES (?)", content)
 
 
 def put_many(db: Database, contents: list[bytes]) -> int:
     """Append bytes several times; return where the first are, the others lie behind them."""
+    _note(db, max(map(len, contents), default=0))
     first = int(db.one("SELECT coalesce(max(id), 0) + 1 FROM drawer")[0])
     db.run_many("INSERT INTO drawer VALUES (?, ?)", enumerate(contents, first))
     return first
@@ -48,3 +48,8 @@ def zero(db: Database, places: list[int]) -> None:
         found = db.run(f"{sql} IN (SELECT value FROM json_each(?))", jsontext.dumps(places))
     if found != len(places):
         raise IntegrityFailure("the database lacks the bytes of a record")
+
+
+def _note(db: Database, size: int) -> None:
+    if size > LARGE:
+        state.note_large(db, size)
