@@ -468,8 +468,9 @@ def lost(scene: Scene, act: Act) -> Iterator[str]:
     ledger = (scene.home.vault / "erasures.jsonl").read_text().splitlines()
     if sorted(json.loads(line)["token"] for line in ledger) != sorted(erased):
         yield "the ledger is not that of the tombstones"
-    for path in scene.home.directory.glob(".restored.*.tmp/vault.json"):
-        if not {scene.hal, scene.ian} <= buried(scene.home, path.parent.name):
+    for path in scene.home.directory.glob(".restored.*.tmp"):
+        opens = scene.home.run(f"status --vault {path}").code == 0
+        if opens and not {scene.hal, scene.ian} <= buried(scene.home, path.name):
             yield "a vault that opens has somebody who was erased"
 
 
