@@ -110,15 +110,17 @@ MUTANTS = {
         "took 2 commits",
         patched(
             "users.py",
-            "        return create(tx, record, found, token=str(uuid.uuid4()))\n",
-            "        user = create(tx, record, found, token=str(uuid.uuid4()))\n"
+            "        return create(tx, record, found, token=uuids.new())\n",
+            "        user = create(tx, record, found, token=uuids.new())\n"
             "    with vault.transaction() as tx:\n"
             '        tx.event("user.add", token=user.token, fields=sorted(record))\n'
             "    return user\n",
         ),
         patched(
             "users.py",
-            '    tx.event("user.add", token=token, fields=sorted(record), commitment=commitment)\n',
+            "    for one in people:\n"
+            '        tx.event("user.add", token=one.token, fields=one.fields,'
+            " commitment=one.commitment)\n",
         ),
     ),
     "event of a release outside the transaction": mutant(
