@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from bunkerctl import bundles, config
 from bunkerctl.store import registry, schema
@@ -97,6 +98,28 @@ def test_subject_json_is_what_format_json_gives(home: Home) -> None:
     shutil.rmtree(home.vault)
     (home.directory / "copy").rename(home.vault)
     assert members(path)["subject.json"].decode() == home.ok("export ann").out
+
+
+def test_subject_json_is_as_its_schema_says(home: Home) -> None:
+    for state in ("none", "wait", "cancelled", "retain"):
+        token = home.add(login=state, x=None)
+        if state != "none":
+            exptoken = home.start(token)
+            home.ok(
+                {"cancelled": f"exp cancel {token}", "retain": f"exp retain {exptoken}"}.get(
+                    state, "status"
+                )
+            )
+            home.ok(f"user hold {token} --reason case")
+        path = exported(home, token)
+        subject, wanted = part(path, "subject.json"), part(path, "subject.schema.json")
+        Draft202012Validator.check_schema(wanted)
+        schema = Draft202012Validator(wanted)
+        schema.validate(subject)
+        for name in wanted["properties"]:
+            assert not schema.is_valid({key: subject[key] for key in subject if key != name})
+            assert not schema.is_valid({**subject, name: 7})
+    assert set(wanted["properties"]) == set(subject)
 
 
 def test_the_same_export_gives_the_same_bytes(home: Home) -> None:

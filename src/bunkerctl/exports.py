@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bunkerctl.store.users import Stored
     from bunkerctl.vault import Vault
 
-PAGE = 4000
+PAGE = 16_000
 PAGE_BYTES = 8 << 20
 
 
