@@ -227,7 +227,7 @@ def test_check_lists_what_breaks_the_rules_now_and_changes_nothing(home: Home) -
     none = home.ok("user check --json")
     assert (none.json, none.err) == (
         [],
-        "bunkerctl: 3 people, nothing to mend; no record.schema is set: only identities were"
+        "bunkerctl: nothing to mend; people: 3; no record.schema is set: only identities were"
         " checked\n",
     )
     configure(home, PERSON)

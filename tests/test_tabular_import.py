@@ -332,10 +332,11 @@ def test_rejects_are_mended_and_imported_with_the_same_options(home: Home) -> No
 
 def test_rejects_of_json_lines_say_what_they_are_in(home: Home) -> None:
     for name, encoding, mark in (("a", "utf-8", b""), ("b", "utf-16", b"\xef\xbb\xbf")):
-        path = put(home, name, '{"x":"ö"}\r\n[2]\n'.encode(encoding))
+        path = put(home, name, '{"x":"ö"}\r\n[2\r\r\n'.encode(encoding))
         rejects = home.directory / f"{name}.rejects"
         assert home.run(f"user import {path} --rejects {rejects}").code == 3
-        assert rejects.read_bytes() == mark + '{"x":"ö"}\n[2]\n'.encode()
+        assert rejects.read_bytes().replace(b"\r", b"") == mark + '{"x":"ö"}\n[2\n'.encode()
+        assert home.run(f"user import {rejects} --json").json["rejected"] == 2
 
 
 def test_rejects_never_replace_a_file_and_nothing_is_done_then(home: Home) -> None:

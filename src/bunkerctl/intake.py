@@ -69,13 +69,14 @@ class Source:
         It is UTF-8. A mark says so where that was not told of the first file, and wins over
         what is told.
         """
-        if self._header and not self._text.plain:
-            yield decoding.MARK
-        yield _ended(self._header)
-        first = not self._header and not self._text.plain
+        mark = b"" if self._text.plain else decoding.MARK
+        if self._header:
+            yield mark + _ended(self._header)
+            yield from map(_ended, raws)
+            return
         for raw in raws:
-            yield decoding.MARK * first + _ended(raw)
-            first = False
+            yield mark + raw + b"\n"
+            mark = b""
 
 
 def open_(file: BufferedIOBase, wanted: Format, shape: Shape) -> Source:
@@ -92,6 +93,7 @@ def open_(file: BufferedIOBase, wanted: Format, shape: Shape) -> Source:
 
 
 def _ended(raw: bytes) -> bytes:
+    """Return a row of CSV with an end: only the last of a file may lack it."""
     return raw if not raw or raw.endswith((b"\n", b"\r")) else raw + b"\n"
 
 

@@ -29,7 +29,7 @@ def check(call: Call) -> None:
     call.show_list(map(answers.finding, found), tuple(answers.FINDING), noun="finding")
     if tally.bad:
         raise errors.Partial(f"{tally.bad} of {tally.people} people have records that break a rule")
-    call.note(f"{tally.people} people, nothing to mend" + _without(rules.schema is None))
+    call.note(f"nothing to mend; people: {tally.people}" + _without(rules.schema is None))
 
 
 def _without(no_schema: bool) -> str:

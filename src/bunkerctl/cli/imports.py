@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bunkerctl.intake import Row
     from bunkerctl.model import Progress
 
+LOOK = 100
 TABLES = (".csv", ".tsv")
 MARKS = {**tabular.DELIMITERS, "\\t": "\t"}
 
@@ -164,14 +165,14 @@ def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports
 def _counted(rows: Iterator[Row], content: BufferedIOBase, progress: Progress) -> Iterator[Row]:
     """Pass rows on, and tell their lines; of a file, about how many there will be.
 
-    A file is read in pieces: what is known is how many lines were in the pieces before the last.
+    A file is read in pieces, ahead of its lines: so it is the piece before the last that tells.
     """
     progress.begin("lines")
     size = _size(content)
     before = 0
-    for row in rows:
+    for number, row in enumerate(rows):
         progress.done = row[0]
-        if size and (here := content.tell()) != before:
+        if size and number % LOOK == 0 and (here := content.tell()) != before:
             if before:
                 progress.total = max(row[0], round(row[0] * size / before))
             before = here
