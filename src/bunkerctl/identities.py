@@ -168,6 +168,10 @@ def _ask_email_validator(address: str) -> None:
 
 
 def _phone(value: str, region: str | None) -> str:
+    from bunkerctl import phones
+
+    if phones.is_plain(value):
+        return value
     if len(value) > PHONE_MAX_CHARS or not _looks_like_phone(value):
         raise Invalid("the phone has not the form of a number", hint="write it like +14155550123")
     if not value.startswith("+") and region is None:
@@ -175,6 +179,4 @@ def _phone(value: str, region: str | None) -> str:
             "the phone has no country code, and no phone.region is configured",
             hint="write it like +14155550123, or `bunkerctl config set phone.region US`",
         )
-    from bunkerctl import phones
-
     return phones.normalise(value, region)

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from bunkerctl import jsontext
     from bunkerctl.intake import Row
+    from bunkerctl.store.users import Fresh
     from bunkerctl.vault import Transaction, Vault
 
 POLICIES = ("error", "skip", "update")
 MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
-BATCH_LINES = 500
+BATCH_LINES = 2000
 BATCH_BYTES = 1 << 20
 HELD_ELSEWHERE = "held in the vault that it was exported from"
 
@@ -90,7 +91,8 @@ def run(vault: Vault, rows: Iterable[Row], options: Options, tally: Tally) -> It
     met = _Met()
     if options.dry_run:
         with vault.transaction(keep=False) as tx:
-            yield from _take(tx, rows, options, tally, met)
+            for batch in _batches(rows):
+                yield from _take(tx, batch, _ready(vault, batch, options), options, tally, met)
     else:
         yield from _run_batches(vault, rows, options, tally, met)
     dry = {"dry_run": True} if options.dry_run else {}
@@ -112,9 +114,10 @@ def _run_batches(
 ) -> Iterator[Rejection]:
     for batch in _batches(rows):
         before = tally.counts()
+        ready = _ready(vault, batch, options)
         try:
             with vault.transaction() as tx:
-                rejected = list(_take(tx, batch, options, tally, met))
+                rejected = list(_take(tx, batch, ready, options, tally, met))
         except BaseException as error:  # this batch is undone, those before it are in
             vars(tally).update(before)
             if isinstance(error, errors.BunkerError):
@@ -136,22 +139,86 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _take(
-    tx: Transaction, rows: Iterable[Row], options: Options, tally: Tally, met: _Met
-) -> Iterator[Rejection]:
-    for number, raw, said in rows:
-        tally.read += 1
-        if isinstance(said, errors.Invalid):
-            tally.rejected += 1
-            yield Rejection(line=number, raw=raw, error=said)
+def _ready(vault: Vault, batch: list[Row], options: Options) -> dict[int, Fresh]:
+    """Make, without the lock, what the vault is to hold of each row that may be a new person.
+
+    Rows that are not plain records, or not good ones, are left to be looked at one by one.
+    """
+    ready = {}
+    for number, _, said in batch:
+        if not isinstance(said, dict) or "schema" in said:
             continue
         try:
-            what = _one(tx, number, said, options, tally, met)
-        except (errors.Invalid, errors.Conflict) as error:
-            tally.rejected += 1
-            yield Rejection(line=number, raw=raw, error=error)
-        else:
-            setattr(tally, what, getattr(tally, what) + 1)
+            found = users.identify(said, options.rules.region)
+            options.rules.check(said)
+            ready[number] = users.prepare(vault, said, found, token=uuids.new())
+        except errors.Invalid:
+            continue
+    return ready
+
+
+def _take(
+    tx: Transaction,
+    batch: list[Row],
+    ready: dict[int, Fresh],
+    options: Options,
+    tally: Tally,
+    met: _Met,
+) -> Iterator[Rejection]:
+    """Add the new people of a batch together, and look at the other rows one by one, in order."""
+    taken = store.taken(tx.db, {tag for fresh in ready.values() for tag in fresh.tags})
+    new: dict[int, Fresh] = {}
+    for number, raw, said in batch:
+        fresh = ready.get(number)
+        if fresh is not None and taken.isdisjoint(fresh.tags):
+            taken |= fresh.tags
+            new[number] = fresh
+            continue
+        _put_in(tx, new, tally, met)
+        yield from _take_one(tx, number, raw, said, options, tally, met)
+        taken |= _tags(tx, said, options)  # which it may have given to somebody
+    _put_in(tx, new, tally, met)
+
+
+def _put_in(tx: Transaction, new: dict[int, Fresh], tally: Tally, met: _Met) -> None:
+    """Add new people by their lines, and empty `new`."""
+    if new:
+        first = users.put_in(tx, list(new.values()))
+        for user_id, number in enumerate(new, first):
+            met.add(user_id, number)
+        tally.read += len(new)
+        tally.added += len(new)
+        new.clear()
+
+
+def _tags(tx: Transaction, said: jsontext.Json | errors.Invalid, options: Options) -> set[int]:
+    try:
+        incoming = _incoming(said)
+        return tx.vault.tags(users.identify(incoming.record, options.rules.region))
+    except errors.Invalid:
+        return set()
+
+
+def _take_one(
+    tx: Transaction,
+    number: int,
+    raw: bytes | None,
+    said: jsontext.Json | errors.Invalid,
+    options: Options,
+    tally: Tally,
+    met: _Met,
+) -> Iterator[Rejection]:
+    """Take one row; yield it if it is rejected."""
+    tally.read += 1
+    try:
+        if isinstance(said, errors.Invalid):
+            raise said
+        what = _one(tx, number, said, options, tally, met)
+    except (errors.Invalid, errors.Conflict) as error:
+        tally.rejected += 1
+        yield Rejection(line=number, raw=raw, error=error)
+    else:
+        setattr(tally, what, getattr(tally, what) + 1)
 
 
 def _one(

@@ -67,21 +67,25 @@ def loads(raw: bytes, what: str = "the JSON") -> Json:
         raise Invalid(f"{what} has a second document {_place(text, end)}")
     if "\\u" in text and _has_surrogate(value):
         raise Invalid(f"{what} has a lone surrogate")
-    _check_depth(value, text, what)
+    _check_depth(value, raw, what)
     return value
 
 
 def check(value: Json, what: str) -> None:
     """Raise Invalid for what `loads` would refuse of this value: too long, nested too deep."""
-    text = dumps(value)
-    if len(text) > MAX_BYTES // 4 and len(text.encode()) > MAX_BYTES:
+    check_written(value, dumps(value).encode(), what)
+
+
+def check_written(value: Json, written: bytes, what: str) -> None:
+    """As `check`, of a value that has been written already, perhaps with something before it."""
+    if len(written) > MAX_BYTES:
         raise Invalid(f"{what} is over {MAX_BYTES // 1024 // 1024} MiB")
-    _check_depth(value, text, what)
+    _check_depth(value, written, what)
 
 
-def _check_depth(value: Json, text: str, what: str) -> None:
-    """Raise Invalid if arrays and objects are nested deeper than 100; `text` is the value's."""
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
+def _check_depth(value: Json, written: bytes, what: str) -> None:
+    """Raise Invalid if arrays and objects are nested deeper than 100."""
+    if written.count(b"[") + written.count(b"{") <= MAX_DEPTH:
         return
     level, depth = [value], 0
     while level:

@@ -38,8 +38,6 @@ def normalise(value: str, region: str | None) -> str:
     Raises:
         Invalid: it is no valid number, or there is no such region.
     """
-    if is_plain(value):
-        return value
     import phonenumbers
 
     if region is not None and region not in phonenumbers.SUPPORTED_REGIONS:

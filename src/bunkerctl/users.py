@@ -214,6 +214,7 @@ def check_record(
     `known` are those of fields that do not change: another phone.region must not move them.
     """
     found = identify(record, rules.region, known)
+    jsontext.check(record, "the record")
     rules.check(record)
     return found
 
@@ -224,7 +225,6 @@ def identify(
     """Return the identities of a record, whatever a schema says of it; raise Invalid."""
     if not isinstance(record, dict):
         raise errors.Invalid("a record must be a JSON object")
-    jsontext.check(record, "the record")
     return identities.of_record(record, region, known)
 
 
@@ -252,10 +252,14 @@ def prepare(
     at: tuple[int, int] | None = None,
     version: int = 1,
 ) -> store.Fresh:
-    """Make all that can be made of a checked record without the lock, for `put_in`."""
-    return store.Fresh(
-        token, at, version, vault.tags(found), sorted(record), store.pack(found, record)
-    )
+    """Make all that can be made of a record without the lock, for `put_in`.
+
+    Raises:
+        Invalid: it is too long, or nested too deep.
+    """
+    packed = store.pack(found, record)
+    jsontext.check_written(record, store.body_of(packed[0]), "the record")
+    return store.Fresh(token, at, version, vault.tags(found), sorted(record), packed)
 
 
 def put_in(tx: Transaction, people: list[store.Fresh]) -> int:

@@ -148,6 +148,9 @@ class Vault:
         self.saved = self.saved or changed
 
 
+_UNKEPT: tuple[str, str | None] = ("", None)
+
+
 class Transaction:
     """The write lock, one instant, and the audit trail; `now` is Unix seconds."""
 
@@ -216,8 +219,9 @@ class Transaction:
             **vars(self.vault.origin),
             **more,
         }
-        leaf = jsontext.dumps(_known(said), sort_keys=True) if self._keep else ""
-        self._events.append((leaf, token))
+        self._events.append(
+            (jsontext.dumps(_known(said), sort_keys=True), token) if self._keep else _UNKEPT
+        )
         return seq
 
     def write_events(self) -> None:

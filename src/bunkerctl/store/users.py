@@ -1,14 +1,14 @@
 """Users: rows and drawer bytes on one side, `User` on the other.
 
-A record lies in the drawer as salt, identities (JSON) and record (JSON):
-16 bytes, a line, the rest.
+A record lies in the drawer as salt, identities and record (JSON): 16 bytes, a line, the rest. The
+identities are the initials of their kinds where they are just what the record says, else JSON.
 """
 
 from __future__ import annotations
 
 from bunkerctl import crypto, jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
-from bunkerctl.model import Expiration, Hold, User, Value
+from bunkerctl.model import IDENTITY_KINDS, Expiration, Hold, User, Value
 from bunkerctl.store import drawer
 
 TYPE_CHECKING = False
@@ -217,7 +217,8 @@ def stored(db: Database, after: int, limit: int, most: int) -> list[Stored]:
 def _stored(row: tuple[Any, ...], loads: Callable[[bytes], Any]) -> Stored:
     header, mark, body = row[5][crypto.SALT_BYTES :].partition(b"\n")
     try:
-        kinds = list(loads(header)) if mark and row[10] and body[:1] == b"{" else None
+        whole = mark and row[10] and body[:1] == b"{"
+        kinds = (_kinds(header) or list(loads(header))) if whole else None
     except ValueError:
         kinds = None
     if kinds is None:
@@ -249,7 +250,7 @@ def _lying(user_id: int, token: bytes, content: bytes | None) -> Lying:
     salt, rest = (content or b"")[: crypto.SALT_BYTES], (content or b"")[crypto.SALT_BYTES :]
     header, mark, body = rest.partition(b"\n")
     try:
-        identities = _object(header) if mark else {}
+        identities = _identities(header, _object(body)) if mark else {}
         commitment = crypto.commitment(salt, body) if mark else None
     except IntegrityFailure:
         identities, commitment = {}, None
@@ -268,8 +269,16 @@ def pack(identities: dict[str, str], record: dict[str, Any]) -> tuple[bytes, str
     """Return what goes into the drawer, and the commitment to it for the audit trail."""
     salt = crypto.random_bytes(crypto.SALT_BYTES)
     body = jsontext.dumps(record).encode()
-    header = jsontext.dumps(dict(identities)).encode()
-    return salt + header + b"\n" + body, crypto.commitment(salt, body)
+    if all(str(record[kind]) == value for kind, value in identities.items()):
+        header = "".join([kind[0] for kind in identities])
+    else:
+        header = jsontext.dumps(identities)
+    return salt + header.encode() + b"\n" + body, crypto.commitment(salt, body)
+
+
+def body_of(content: bytes) -> bytes:
+    """Return the record's own text from what lies in the drawer."""
+    return content[crypto.SALT_BYTES :].partition(b"\n")[2]
 
 
 def record_sizes(db: Database, user_ids: list[int]) -> dict[int, int]:
@@ -301,17 +310,35 @@ def _user(row: tuple[Any, ...]) -> User:
     header, mark, body = row[5][crypto.SALT_BYTES :].partition(b"\n")
     if not mark:
         raise IntegrityFailure("a record in the database is damaged")
+    data = _object(body)
     return User(
         id=row[0],
         token=uuids.to_text(row[1]),
         created_at=row[2],
         updated_at=row[3],
         version=row[4],
-        identities=_object(header),
-        data=_object(body),
+        identities=_identities(header, data),
+        data=data,
         expiration=_expiration(*row[6:10]),
         hold=_hold(*row[10:13]),
     )
+
+
+def _identities(header: bytes, record: dict[str, Any]) -> dict[str, str]:
+    kinds = _kinds(header)
+    if not kinds:
+        return _object(header)
+    try:
+        return {kind: str(record[kind]) for kind in kinds}
+    except KeyError:
+        raise IntegrityFailure("a record in the database is damaged") from None
+
+
+def _kinds(header: bytes) -> list[str]:
+    """Return the kinds that initials stand for; none if there is something else."""
+    initials = header.decode("ascii", "replace")
+    kinds = [kind for kind in IDENTITY_KINDS if kind[0] in initials]
+    return kinds if "".join(kind[0] for kind in kinds) == initials else []
 
 
 def _object(raw: bytes) -> dict[str, Any]:
