@@ -85,8 +85,7 @@ def test_a_missing_vault_says_how_to_make_one(bare: Home) -> None:
     [
         ("user list", "`bunkerctl user add` adds people"),
         ("exp list", "`bunkerctl exp start ID` begins an expiration"),
-        ("erasure list", "nobody was erased yet"),
-        ("backup list", "`bunkerctl backup create FILE` makes one"),
+        ("backup list", "`bunkerctl backup create FILE` makes a backup"),
     ],
 )
 def test_an_empty_list_says_at_a_terminal_what_to_do_next(home: Home, line: str, hint: str) -> None:
