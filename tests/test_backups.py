@@ -219,7 +219,7 @@ def test_a_backup_while_four_write_is_of_one_moment(bare: Home) -> None:
     home = made_now(bare)
     home.ok("user import -", "".join(f'{{"login":"v{n}"}}\n' for n in range(300)))
     lines = [
-        "".join(f'{{"login":"w{writer}-{n}","text":"{"x" * 300}"}}\n' for n in range(1600))
+        "".join(f'{{"login":"w{writer}-{n}","text":"{"x" * 300}"}}\n' for n in range(6400))
         for writer in range(4)
     ]
     writers = [home.spawn("user import - --lock-wait 60s") for _ in lines]

@@ -122,6 +122,17 @@ def test_subject_json_is_as_its_schema_says(home: Home) -> None:
     assert set(wanted["properties"]) == set(subject)
 
 
+def test_the_schema_of_records_is_there_if_one_is_set(home: Home) -> None:
+    filled(home)
+    wanted = {"type": "object", "properties": {"name": {"title": "Full name \u202e"}}}
+    (home.directory / "person.schema.json").write_text(json.dumps(wanted))
+    home.ok(f"config set record.schema {home.directory}/person.schema.json")
+    path = exported(home)
+    assert part(path, "record.schema.json") == wanted
+    assert "record.schema.json" in members(path)["READ-ME-FIRST.html"].decode()
+    assert home.ok(f"export verify {path} --json").json["files"] == len(NAMES) + 1
+
+
 def test_the_same_export_gives_the_same_bytes(home: Home) -> None:
     filled(home)
     shutil.copytree(home.vault, home.directory / "copy")

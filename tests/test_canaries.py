@@ -149,6 +149,8 @@ FAILING = {
     "exp sweep": each("exp sweep", "canary", "--limit canary", "--max-deletes canary"),
     "export": each("export", *IDENTITIES, "", "--all", "{held} --format canary", "{held} --all")
     + each("export", "{held} --out /dev/full --force", "{held} --out /nowhere/x"),
+    "export verify": each("export verify", "/nowhere/x", "canary", "/dev/null")
+    + [("export verify -", raw) for raw in MALFORMED],
     "audit list": each("audit list", *IDENTITIES, "--since canary", "--until canary")
     + each("audit list", "--limit canary"),
     "audit show": each("audit show", "canary", "999"),
@@ -186,6 +188,8 @@ FAILING = {
     + each("key recovery verify", "--recovery-file -", stdin="CANARY-canary"),
     "key restore": each("key restore", "", "canary", "--key-fd canary")
     + each("key restore", "--recovery-file -", stdin="canary" * 1000),
+    "unlock": each("unlock", "canary", "--for canary", "--for 2d"),
+    "lock": each("lock", "canary"),
     "report": each("report", "canary", "--since canary", "--until canary", "--out /dev/null")
     + each("report", "--out /nowhere/x", "--out - -o csv", "--since 2030-01-01"),
     "doctor": each("doctor", "canary", "--key-fd canary"),
@@ -196,11 +200,14 @@ FAILING = {
     + each("config set", "phone.region canary", "output canary", "lock_wait canary"),
     "config path": each("config path", "canary"),
     "demo": each("demo", "canary"),
+    "help": each("help", "canary"),
+    "schema": each("schema", "canary"),
+    "completion": each("completion", "canary"),
 }
 
 
 def test_no_command_is_left_out() -> None:
-    assert list(FAILING) == [" ".join(words) for words in COMMANDS]
+    assert sorted(FAILING) == sorted(" ".join(words) for words in COMMANDS)
 
 
 @pytest.fixture

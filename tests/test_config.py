@@ -208,6 +208,7 @@ VALUES = [
     ("links.base", "https://example.com/privacy", "ftp://example.com"),
     ("phone.region", "DE", "Germany"),
     *((f"privacy.{name}", "one\ntwo", "") for name in config.PRIVACY),
+    ("record.schema", "person.schema.json", ""),
 ]
 
 

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bunkerctl import model
+from bunkerctl.cli.answers import export as answers
 from conftest import DAY, EXECUTABLE, Home
 
 MEASURED = """
@@ -195,14 +197,43 @@ def test_memory_stays_flat_however_large_the_records_are(home: Home) -> None:
     assert int(done.stdout) < 100 << 10  # KiB: the interpreter, and a few pages of records
 
 
-def test_everybody_moves_into_another_vault_as_jsonl(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_everybody_moves_into_another_vault(home: Home, tmp_path: Path, form: str) -> None:
     imported(home, *({"login": f"u{number}", "n": number} for number in range(300)))
+    odd = {'"': ["a\nb", {"\u202e\x1b": None}], "f": "=1+1", "t": "'=1", "e": "", "n": 1.5}
+    imported(home, {"login": "=ann", "email": "ann@example.com", **odd})
     home.start("u7", "10d")
+    home.ok(f"exp retain {home.start('u9')}")
     home.ok("user hold u8 --reason case")
-    exported = home.ok("export --all --yes").out
+    home.now += DAY
+    home.ok("user update u8 more=1")
+    exported = home.ok(f"export --all --yes -o {form}").out
     (tmp_path / "other").mkdir()
     other = Home(tmp_path / "other")
+    other.now = home.now
     other.ok("init")
-    other.ok("user import -", exported)
-    assert other.ok("export --all --yes").out == exported
-    assert other.ok("user list --reveal -o jsonl").out == home.ok("user list --reveal -o jsonl").out
+    answer = other.ok(f"user import - --format {form} --json", exported).json
+    assert (answer["added"], answer["rejected"]) == (301, 0)
+    for line in ("export --all --yes -o csv", "user list --reveal -o jsonl"):
+        assert other.ok(line).out == home.ok(line).out
+
+
+def test_a_row_that_no_export_wrote_is_rejected_alone(home: Home) -> None:
+    imported(home, {"login": "ann"}, {"login": "bob"}, {"login": "eve"}, {"login": "joe"})
+    lines = home.ok("export --all --yes -o csv").out.splitlines()
+    for name in ("ann", "bob", "eve", "joe"):
+        home.ok(f"user forget {name} --yes")
+    header, ann, bob, eve, joe = (line for line in lines)
+    changed = [
+        ann.replace(",1,login,", ",one,login,"),
+        bob.replace(",false", ",maybe"),
+        eve.replace('}"', ']"'),
+        joe.replace("bunkerctl.user/1", "bunkerctl.user/2"),
+    ]
+    assert len({*changed, *lines}) == 9
+    result = home.run("user import - --format csv --json", "\n".join([header, *changed]))
+    assert (result.code, result.json["rejected"]) == (3, 4)
+
+
+def test_the_columns_of_an_export_are_the_fields_of_its_lines() -> None:
+    assert model.USER_LINE == answers.LINE

@@ -29,7 +29,7 @@ def test_a_topic_is_shown_whole_and_fits_a_terminal(bare: Home, topic: str) -> N
     }
     assert said <= set(shown.split())
     assert "SEE ALSO" in shown
-    assert "{" not in shown.replace('{"error":{', "")
+    assert not re.search(r"\{[a-z-]+\}", shown)
     assert max(map(len, shown.splitlines())) <= help.WIDTH + 10  # examples are as wide as they are
 
 

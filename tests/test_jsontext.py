@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 
 import pytest
@@ -259,3 +261,20 @@ def test_what_is_harmless_is_not_escaped(text: str) -> None:
 def test_nothing_that_is_shown_can_drive_a_terminal(text: str) -> None:
     shown = jsontext.escaped(jsontext.dumps([text]))
     assert not any(char < " " or char in DRIVERS for char in shown)
+
+
+@pytest.mark.parametrize(
+    "raw", [b'"a', b'{"a"', b"[1,", b'{"a":}', b"[1 2]", b'"\\x"', b"nul", b"-"]
+)
+def test_what_is_malformed_is_told_before_the_json_package_is_imported(raw: bytes) -> None:
+    """The C half raises an error of the package, and does not import it."""
+    code = (
+        "import sys\nfrom bunkerctl import errors, jsontext\n"
+        "assert 'json' not in sys.modules\n"
+        f"try:\n    jsontext.loads({raw!r})\n"
+        "except errors.Invalid as error:\n    print(error.message)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
+    )
+    assert "malformed JSON (line 1, column" in done.stdout

@@ -174,7 +174,7 @@ def test_it_says_in_plain_words_how_long_the_data_stay(home: Home) -> None:
 
 def test_every_act_that_can_be_about_a_person_has_words() -> None:
     about_the_vault = ("vault.", "key.", "audit.", "backup.")
-    lists = {"user.list", "user.import", "exp.list", "exp.sweep", "export.all"}
+    lists = {"user.list", "user.import", "user.check", "exp.list", "exp.sweep", "export.all"}
     assert letter.ACTS.keys() - {"backup.restore"} == {
         action
         for action in model.ACTIONS

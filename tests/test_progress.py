@@ -20,7 +20,7 @@ from terminal import Terminal
 from wholeness import check_whole, made_now
 
 ERASE = "\r\x1b[K"
-PEOPLE = 500
+PEOPLE = 1500
 CTRL_C = "\x03"
 
 

@@ -155,8 +155,10 @@ def test_a_time_that_is_none_or_too_long_is_refused(slow: Home, time_given: str)
 
 
 def test_a_key_file_needs_no_unlocking(home: Home) -> None:
-    refused = home.run("unlock --json")
-    assert (refused.code, refused.error["code"]) == (2, "usage")
+    told = home.ok("unlock --json")
+    assert (told.json["changed"], told.json["until"]) == (False, None)
+    assert "needs no unlocking" in told.err
+    assert home.ok("audit list --action key.unlock --json").json == []
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")

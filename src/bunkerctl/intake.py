@@ -9,7 +9,7 @@ import re
 
 from bunkerctl import decoding, files, jsontext, tabular
 from bunkerctl.errors import Invalid
-from bunkerctl.model import IDENTITY_KINDS, USER_SCHEMA, Value
+from bunkerctl.model import IDENTITY_KINDS, USER_LINE, USER_SCHEMA, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,6 +151,8 @@ def _shaped_record(said: jsontext.Json, shape: Shape) -> jsontext.Json:
 
 
 def _table_rows(table: tabular.Table, shape: Shape) -> Iterator[Row]:
+    if tuple(table.names) == USER_LINE and not shape.names and not shape.types:
+        return _exported(table, shape)
     wanted = _columns(table.names, shape)
     return _records(table, wanted, shape.constants)
 
@@ -168,6 +170,31 @@ def _records(
             except Invalid as error:
                 said = error
         yield number, raw, said
+
+
+def _exported(table: tabular.Table, shape: Shape) -> Iterator[Row]:
+    """Yield what `export --all -o csv` wrote: as its JSON lines would be, so nothing is lost."""
+    for number, raw, cells in table.rows():
+        said: jsontext.Json = cells
+        if isinstance(cells, list):
+            try:
+                said = _shaped(_exported_line(cells), shape)
+            except Invalid as error:
+                said = error
+        yield number, raw, said
+
+
+def _exported_line(cells: list[str]) -> dict[str, jsontext.Json]:
+    line: dict[str, Any] = dict(zip(USER_LINE, cells, strict=True))
+    if not (_INTEGER.fullmatch(line["version"]) and line["held"] in ("true", "false")):
+        raise Invalid("the row is not as `export --all -o csv` writes it")
+    return {
+        **line,
+        "version": jsontext.loads(line["version"].encode(), "the version"),
+        "data": jsontext.loads(line["data"].encode(), "the record"),
+        "due_at": line["due_at"] or None,
+        "held": line["held"] == "true",
+    }
 
 
 def _record(cells: list[str], wanted: Sequence[tuple[int, str, Any]]) -> dict[str, jsontext.Json]:

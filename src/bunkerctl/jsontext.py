@@ -50,7 +50,7 @@ def loads(raw: bytes, what: str = "the JSON") -> Json:
     except UnicodeDecodeError as error:
         raise Invalid(f"{what} is not UTF-8 (byte {error.start + 1})") from None
     try:
-        value, end = _scan(text, len(text) - len(text.lstrip(_BLANKS)))
+        value, end = _scan_whole(text, len(text) - len(text.lstrip(_BLANKS)))
     except RecursionError:
         raise Invalid(f"{what} is nested deeper than {MAX_DEPTH}") from None
     except _Fault as fault:
@@ -69,6 +69,15 @@ def loads(raw: bytes, what: str = "the JSON") -> Json:
         raise Invalid(f"{what} has a lone surrogate")
     _check_depth(value, raw, what)
     return value
+
+
+def _scan_whole(text: str, start: int) -> tuple[Json, int]:
+    try:
+        return _scan(text, start)
+    except SystemError:  # its error is the package's, which it does not import
+        import json  # noqa: F401
+
+        return _scan(text, start)
 
 
 def check(value: Json, what: str) -> None:

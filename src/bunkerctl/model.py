@@ -180,6 +180,21 @@ UNSEEN = Progress()
 USER_SCHEMA = "bunkerctl.user/1"
 """What a line of `export --all` calls itself, and `user import` knows it by."""
 
+USER_LINE = (
+    "schema",
+    "token",
+    "created_at",
+    "updated_at",
+    "version",
+    "identities",
+    "data",
+    "expstatus",
+    "exptime",
+    "due_at",
+    "held",
+)
+"""The fields of such a line, and the columns of the same as CSV."""
+
 ACTIONS = (
     "vault.init",
     "user.add",

@@ -46,7 +46,9 @@ COMMANDS = {
     "exp delete": "exp delete {leaves} --yes",
     "exp list": "exp list",
     "exp sweep": "exp sweep --receipts {home}/receipts",
+    "user check": "user check",
     "export": "export login:max --out {home}/max.json",
+    "export verify": "export verify {home}/max.zip",
     "audit list": "audit list",
     "audit show": "audit show 1",
     "audit head": "audit head",
@@ -70,6 +72,11 @@ COMMANDS = {
     "key recovery create": "key recovery create --recovery-file {home}/code.new",
     "key recovery verify": "key recovery verify --recovery-file {code}",
     "key restore": "key restore --recovery-file {code} --key-file {home}/restored",
+    "unlock": "unlock",
+    "lock": "lock",
+    "help": "help",
+    "schema": "schema status",
+    "completion": "completion bash",
     "report": "report --out {home}/report.json",
     "doctor": "doctor",
     "destroy": "destroy --confirm {vault_id}",
@@ -90,6 +97,7 @@ ERASE = ("user forget", "exp delete", "exp sweep")
 NEED_NO_ROOM = (
     *("audit key", "backup verify", "config get", "config path", "config show", "doctor"),
     *("demo", "erasure verify", "key recovery verify", "key status"),
+    *("export verify", "lock", "help", "schema", "completion"),
 )
 """They do not open the vault, or not to write; `demo` is elsewhere."""
 
@@ -108,6 +116,7 @@ class Furnished:
         tokens = {login: home.start(f"login:{login}") for login in ("waits", "kept", "leaves")}
         people = [due_person(n) for n in range(DUE)]
         home.ok("user import -", "\n".join(people))
+        home.ok(f"export login:max --format zip --out {home.directory}/max.zip")
         (home.directory / "safe").mkdir()
         home.now -= 2 * DAY
         home.ok(f"backup create {home.directory}/safe/over.bunker --keep 1d")

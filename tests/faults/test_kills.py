@@ -140,7 +140,7 @@ class Add(Job):
 
 
 class Import(Job):
-    """An import of people, some of them due; up to 500 are one transaction."""
+    """An import of people, some of them due; up to 2000 are one transaction."""
 
     def plan(self) -> None:
         self.batch = [self.crowd.new() for _ in range(25)]

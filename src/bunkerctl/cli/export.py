@@ -178,7 +178,9 @@ def _bundle(call: Call, found: exports.Person, document: Answer) -> Bundle:
             call.shell.stderr,
             f"warning: Article 15 asks that the person be told more: set {missing}",
         )
-    return bundles.Bundle(found=found, told=told, document=document, record_schema=None)
+    schema = call.schema()
+    wanted = None if schema is None else _line(schema.document)
+    return bundles.Bundle(found=found, told=told, document=document, record_schema=wanted)
 
 
 def _names(fields: str | None) -> list[str] | None:

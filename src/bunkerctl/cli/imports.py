@@ -57,9 +57,9 @@ def import_(
     """Add many people, from JSON lines or from a CSV file.
 
     A line of JSON is a record, or what `export --all` wrote: then the token is kept if it is free,
-    and the person goes on waiting, staying or being held. A row of CSV is a record whose fields the
-    header line names; an empty cell is an absent field. bunkerctl-import(7) says what else a file
-    may be like.
+    and the person goes on waiting, staying or being held; so is the CSV of `export --all`. A row
+    of other CSV is a record whose fields the header line names; an empty cell is an absent
+    field. bunkerctl-import(7) says what else a file may be like.
 
     A bad line is rejected alone: the good ones are in, and the exit code is 3. --rejects keeps the
     bad ones, to be mended and imported with the same options. --on-conflict update merges a

@@ -92,7 +92,7 @@ def _first_word(args: list[str], command: grammar.Command) -> int | None:
             return None
         if not skip and (word == "-" or not word.startswith("-")):
             return place
-        short = f"-{word[-1]}" if word[:2] != "--" else word  # `-qo json` is `-q -o json`
+        short = f"-{word[-1:]}" if word[:2] != "--" else word  # `-qo json` is `-q -o json`
         skip = not skip and short in valued
     return None
 

@@ -22,9 +22,9 @@ def unlock(call: Call, **values: str | None) -> None:
 
     Later calls of the same user take it from there, until its time is over, `lock`, or a reboot;
     the kernel forgets it by itself, never writes it to a disk, and gives it to this user's
-    processes alone: to all of them. It works on Linux, for keys that come from a keyring or a
-    command; a source that a call names itself is used instead. Elsewhere it says that it cannot
-    (exit 13). It is an audit event.
+    processes alone: to all of them. It works on Linux; elsewhere it says that it cannot (exit 13).
+    It is an audit event. A key that comes from a file needs no unlocking, and a source that a call
+    names itself is asked all the same.
 
     Examples:
       bunkerctl unlock --for 15min
@@ -33,12 +33,11 @@ def unlock(call: Call, **values: str | None) -> None:
     seconds = _seconds(values["for"] or DEFAULT)
     call.without_unlocked()
     opened = call.opened()
-    if opened.route.source not in keys.SLOW:
-        raise errors.Usage(
-            f"the key comes from {opened.route.words()}, which needs no unlocking",
-            hint="`unlock` is for keys from a keyring or a command",
-        )
     vault = opened.vault
+    if opened.route.source not in keys.SLOW:
+        call.note(f"the key comes from {opened.route.words()}, which needs no unlocking")
+        call.show(answers.unlocked(vault, None))
+        return
     until = call.now() + seconds
     try:
         with vault.transaction() as tx:

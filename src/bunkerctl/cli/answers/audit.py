@@ -52,6 +52,7 @@ EVENT_MORE: Fields = {
     "due_at": (TIME, "of an erasure: when it was due"),
     "key_id": (KEY_ID, "of a rotation and its kin: which key"),
     "backup": (UUID, "of a backup or a restore: which one"),
+    "until": (TIME, "of `unlock`: when the kernel forgets the key"),
 }
 HEAD: Fields = {
     "vault_id": (UUID, "which vault"),

@@ -9,6 +9,7 @@ from bunkerctl.cli.answers import (
     FLAG,
     HASH,
     KEY_ID,
+    NUMBER,
     TEXT,
     TIME,
     UUID,
@@ -52,8 +53,8 @@ _PEOPLE: Fields = {
     "erased": (COUNT, "erased so far"),
 }
 _STANDING: Fields = {
-    "users": (COUNT, "living"),
-    **{state: (COUNT, f"of those, in the state {state}") for state in figures.STATES},
+    "users": (NUMBER, "living"),
+    **{state: (NUMBER, f"of those, in the state {state}") for state in figures.STATES},
     "expired": (COUNT, "erased so far"),
 }
 _WEEK: Fields = {
@@ -73,7 +74,7 @@ _AGE: Fields = {
     "people": (COUNT, "how many people"),
 }
 _TOKEN: Fields = {"token": (UUID, "whose")}
-_DAYS: Fields = {"days": (COUNT, "for how many days")}
+_DAYS: Fields = {"days": (NUMBER, "for how many days")}
 _OVERDUE: Fields = {**_TOKEN, "due_at": (TIME, "since when"), **_DAYS}
 _HELD: Fields = {
     **_TOKEN,
@@ -124,12 +125,12 @@ _ATTEMPT: Fields = {
 _KEY: Fields = {
     "key_id": (KEY_ID, "which key"),
     "since": (or_null(TIME), "since when; null: that event was pruned"),
-    "days": (or_null(COUNT), "for how many days"),
+    "days": (or_null(NUMBER), "for how many days"),
     "recovery_at": (or_null(TIME), "when the recovery code was made; null: there is none"),
 }
 _BACKUP: Fields = {
     "last": (or_null(TIME), "when the last one was made"),
-    "days": (or_null(COUNT), "how many days ago"),
+    "days": (or_null(NUMBER), "how many days ago"),
     "standing": (COUNT, "how many there are"),
     "past_their_time": (COUNT, "how many of those should be gone"),
 }

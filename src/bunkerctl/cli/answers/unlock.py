@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import times
-from bunkerctl.cli.answers import CHANGED, TIME, Answer, Fields
+from bunkerctl.cli.answers import CHANGED, TIME, Answer, Fields, or_null, time_or_null
 from bunkerctl.cli.answers.key import KEY, VAULT
 
 TYPE_CHECKING = False
@@ -14,19 +13,19 @@ if TYPE_CHECKING:
 UNLOCKED: Fields = {
     **VAULT,
     "key_id": KEY["key_id"],
-    "until": (TIME, "when the kernel forgets the key"),
+    "until": (or_null(TIME), "when the kernel forgets the key; null: it needs no unlocking"),
     **CHANGED,
 }
 LOCKED: Fields = {**VAULT, **CHANGED}
 
 
-def unlocked(vault: Vault, until: int) -> Answer:
+def unlocked(vault: Vault, until: int | None) -> Answer:
     return {
         "vault": vault.directory,
         "vault_id": vault.header.vault_id,
         "key_id": vault.header.key_id,
-        "until": times.text(until),
-        "changed": True,
+        "until": time_or_null(until),
+        "changed": until is not None,
     }
 
 

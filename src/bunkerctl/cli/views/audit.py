@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NARROW = 96
 SENTENCES = {
+    "key.unlock": ("unlocked the key for a while", "unlock the key"),
     "vault.init": ("made the vault", "make the vault"),
     "vault.destroy": ("destroyed the vault", "destroy the vault"),
     "user.add": ("added {token}", "add a person"),
@@ -23,6 +24,7 @@ SENTENCES = {
     "user.list": ("listed people{revealed}", "list people"),
     "user.forget": ("erased {token} on request", "erase {token}"),
     "user.import": ("imported a file", "import a file"),
+    "user.check": ("checked the records", "check the records"),
     "user.hold": ("put {token} under a legal hold", "put {token} under a legal hold"),
     "user.release": ("released {token} from the hold", "release {token} from the hold"),
     "exp.start": ("let {token} wait for erasure", "let {token} wait for erasure"),
