@@ -23,7 +23,24 @@ from bunkerctl import crypto, keys
 from bunkerctl.directory import read_header
 
 ROUNDS = 40
-GOAL = 4.5
+BASE = "base: python -c pass"
+FLOOR_NAME = "floor: import sqlcipher3, open with the raw key, one SELECT"
+UNLOCKED = "bunkerctl user get login:ann --json, unlocked"
+GOALS = {
+    "bunkerctl user get login:ann --json": 3.0,
+    "bunkerctl exp start login:ann --json": 3.0,
+    "bunkerctl exp status login:ann --json": 3.0,
+    "bunkerctl user add": 3.0,
+    UNLOCKED: 3.5,
+    "bunkerctl status --json": 9,
+    "bunkerctl user list --json": 9,
+    "bunkerctl audit list --limit 100 --json": 9,
+    "bunkerctl exp sweep --json": 9,
+    "bunkerctl --help": 7,
+    "bunkerctl --version": 1.2,
+}
+"""What is measured, and how many times the base it may take at most."""
+
 FLOOR = """
 import sqlcipher3
 db = sqlcipher3.connect({path!r})
@@ -50,9 +67,18 @@ def measure(home: str) -> str:
         "BUNKERCTL_KEY_FILE": key_file,
     }
 
-    def once(line: list[str], stdin: bytes = b"") -> float:
+    people = (b'{"login":"user%d","name":"Ann Lee"}' % number for number in range(ROUNDS))
+
+    def once(line: list[str], stdin: bytes = b"", variables: dict[str, str] = environment) -> float:
         start = time.perf_counter()
-        subprocess.run(line, input=stdin, env=environment, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            line,
+            input=stdin,
+            env=variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
         return time.perf_counter() - start
 
     once([program, "init", "-q"])
@@ -61,31 +87,35 @@ def measure(home: str) -> str:
     raw = crypto.database_key(master, uuid.UUID(read_header(vault).vault_id).bytes)
     floor = FLOOR.format(path=os.path.join(vault, "vault.db"), key=f"x'{raw.hex()}'")
     lines = {
-        "base: python -c pass": [sys.executable, "-c", "pass"],
-        "floor: import sqlcipher3, open with the raw key, one SELECT": [
-            sys.executable,
-            "-c",
-            floor,
-        ],
-        "bunkerctl user get login:ann --json": [program, "user", "get", "login:ann", "--json"],
-        "bunkerctl exp status login:ann --json": [program, "exp", "status", "login:ann", "--json"],
-        "bunkerctl status --json": [program, "status", "--json"],
-        "bunkerctl --version": [program, "--version"],
+        BASE: [sys.executable, "-c", "pass"],
+        FLOOR_NAME: [sys.executable, "-c", floor],
+        **{name: [program, *name.split()[1:]] for name in GOALS if name != UNLOCKED},
     }
-    times: dict[str, list[float]] = {name: [] for name in lines}
+    times: dict[str, list[float]] = {name: [] for name in [*lines, UNLOCKED]}
+    unlocked = slow_key(environment, home, program)
     for _ in range(ROUNDS):
         for name, line in lines.items():
-            times[name].append(once(line))
+            stdin = next(people) if name == "bunkerctl user add" else b""
+            times[name].append(once(line, stdin))
+        times[UNLOCKED].append(once(lines["bunkerctl user get login:ann --json"], b"", unlocked))
+    subprocess.run([program, "lock", "-q"], env=unlocked, stdout=subprocess.DEVNULL, check=True)
     return report({name: statistics.median(taken) for name, taken in times.items()})
 
 
+def slow_key(environment: dict[str, str], home: str, program: str) -> dict[str, str]:
+    """Return an environment in which a command has the key, and unlock the vault there."""
+    settings = os.path.join(home, "command.toml")
+    Path(settings).write_text(f'[key]\ncommand = "cat {environment["BUNKERCTL_KEY_FILE"]}"\n')
+    found = {**environment, "BUNKERCTL_CONFIG": settings}
+    del found["BUNKERCTL_KEY_FILE"]
+    line = [program, "unlock", "--for", "1h", "-q"]
+    subprocess.run(line, env=found, stdout=subprocess.DEVNULL, check=True)
+    return found
+
+
 def report(medians: dict[str, float]) -> str:
-    base, floor = list(medians.values())[:2]
-    rows = [
-        f"| {name} | {taken * 1000:.1f} ms | {taken / base:.1f} | {taken / floor:.2f} |"
-        for name, taken in medians.items()
-    ]
-    get = medians["bunkerctl user get login:ann --json"] / floor
+    base, floor = medians[BASE], medians[FLOOR_NAME]
+    rows = [row(name, taken, base, floor) for name, taken in medians.items()]
     return "\n".join(
         [
             "# A cold call",
@@ -93,17 +123,22 @@ def report(medians: dict[str, float]) -> str:
             f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python"
             f" {platform.python_version()}, bunkerctl {metadata.version('bunkerctl')},"
             f" sqlcipher3 {metadata.version('sqlcipher3')}, typer {metadata.version('typer')};"
-            f" median of {ROUNDS}, taken in turns.",
+            f" median of {ROUNDS}, taken in turns; load {os.getloadavg()[0]:.1f}.",
             "",
-            "| what | time | × base | × floor |",
-            "|---|---|---|---|",
+            "| what | time | × base | × floor | goal, × base |",
+            "|---|---|---|---|---|",
             *rows,
-            "",
-            f"Goal: `user get` in at most {GOAL} × the floor; measured {get:.2f}:"
-            f" {'reached' if get <= GOAL else 'missed'}.",
             "",
         ]
     )
+
+
+def row(name: str, taken: float, base: float, floor: float) -> str:
+    goal = GOALS.get(name)
+    said = ""
+    if goal is not None:
+        said = f"{goal}: {'reached' if taken <= goal * base else 'missed'}"
+    return f"| {name} | {taken * 1000:.1f} ms | {taken / base:.2f} | {taken / floor:.2f} | {said} |"
 
 
 if __name__ == "__main__":
