@@ -10,9 +10,8 @@ from itertools import groupby
 from operator import itemgetter
 
 from rich.cells import cell_len, chop_cells
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.color import ColorSystem
+from rich.style import Style
 
 from bunkerctl.model import Value
 
@@ -38,6 +37,7 @@ class Piece(Value):
 
 
 Cell = list[Piece]
+_Line = list[tuple[str, str]]  # texts and their styles
 
 
 def piece(text: str, style: str = "", *, whole: bool = False) -> Piece:
@@ -66,19 +66,13 @@ class Screen:
 
     def __init__(self, columns: int | None, *, color: bool) -> None:
         self._columns = columns or UNLIMITED
-        self._console = Console(
-            force_terminal=color,
-            no_color=not color,
-            color_system="standard" if color else None,
-            width=self._columns,
-            highlight=False,
-            legacy_windows=False,
-        )
-        self._drawn: list[str] = []
+        self._color = color
+        self._styles: dict[str, Style] = {}
+        self._lines: list[str] = []
 
     def text(self) -> str:
         """Return all that was drawn."""
-        return "".join(self._drawn)
+        return "".join(f"{line}\n" for line in self._lines)
 
     def is_narrow(self, columns: int) -> bool:
         return self._columns < columns
@@ -89,12 +83,12 @@ class Screen:
     def line(self, cell: Cell, indent: int = 0, head: Sequence[Piece] = ()) -> None:
         """Draw one paragraph, all of it to the right of its head."""
         begin = indent + _length(head)
-        before = Text(" " * indent).append_text(_joined([(one.text, one.style) for one in head]))
+        before = " " * indent + self._painted([(one.text, one.style) for one in head])
         for number, part in enumerate(_folded(cell, max(1, self._columns - begin))):
-            self._put((Text(" " * begin) if number else before).append_text(part))
+            self._lines.append(((" " * begin if number else before) + self._painted(part)).rstrip())
 
     def blank(self) -> None:
-        self._drawn.append("\n")
+        self._lines.append("")
 
     def table(self, names: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
         """Draw a table; where it would break what must stay whole, an outline a row.
@@ -103,62 +97,67 @@ class Screen:
         """
         if not rows:
             return
-        heads = [[piece(name, "bold", whole=True)] for name in names]
-        columns = list(zip(*([heads] if names else []), *rows, strict=True))
+        heads = [[[piece(name, "bold", whole=True)] for name in names]] if names else []
+        columns = list(zip(*heads, *rows, strict=True))
         wanted = [max(map(_length, cells)) for cells in columns]
         least = [
-            min(want, max(map(_least, cells))) for want, cells in zip(wanted, columns, strict=True)
+            min(max(map(_least, cells)), most) for cells, most in zip(columns, wanted, strict=True)
         ]
         room = self._columns - GAP * (len(columns) - 1)
         if names and sum(least) > room:
-            for number, row in enumerate(rows):
-                if number:
-                    self.blank()
-                self.outline(
-                    Row(depth=0, name=piece(name), value=cell)
-                    for name, cell in zip(names, row, strict=True)
-                )
-            self.blank()
+            for row in rows:
+                pairs = zip(names, row, strict=True)
+                self.outline([Row(depth=0, name=piece(name), value=cell) for name, cell in pairs])
+                self.blank()
             return
-        table = Table(show_header=False, box=None, pad_edge=False, padding=(0, GAP, 0, 0))
         widths = _shared(wanted, least, room)
-        for width, cells in zip(widths, columns, strict=True):
-            number = all(_is_number(cell) for cell in cells[bool(names) :])
-            table.add_column(width=width, no_wrap=True, justify="right" if number else "left")
-        for row in [heads, *rows] if names else rows:
-            table.add_row(
-                *(
-                    Text("\n").join(_folded(cell, width))
-                    for cell, width in zip(row, widths, strict=True)
-                )
-            )
-        self._put(table)
+        right = [all(map(_is_number, cells[len(heads) :])) for cells in columns]
+        for row in (*heads, *rows):
+            self._row(row, widths, right)
 
     def outline(self, rows: Iterable[Row]) -> None:
         """Draw names with their values beside them, nested ones further in."""
         rows = list(rows)
-        deepest = self._columns // 3
+        widths: dict[int, int] = {}
         for row in rows:
-            level = [one for one in rows if one.depth == row.depth and one.value]
-            names = [cell_len(one.name.text) for one in level]
-            width = max((size for size in names if size <= WIDEST_NAME), default=0)
-            indent = min(2 * row.depth, deepest)
-            begin = indent + width + GAP
-            beside = cell_len(row.name.text) <= width and self._columns - begin >= LEAST
-            if beside and row.value:
-                name = row.name.text + " " * (width + GAP - cell_len(row.name.text))
-                for number, part in enumerate(_folded(row.value, self._columns - begin)):
-                    head = Text(" " * indent).append(name, row.name.style)
-                    self._put((Text(" " * begin) if number else head).append_text(part))
+            size = cell_len(row.name.text)
+            if row.value and size <= WIDEST_NAME:
+                widths[row.depth] = max(size, widths.get(row.depth, 0))
+        for row in rows:
+            indent = min(2 * row.depth, self._columns // 3)
+            blank = widths.get(row.depth, 0) - cell_len(row.name.text)
+            room = self._columns - indent - widths.get(row.depth, 0) - GAP
+            if row.value and blank >= 0 and room >= LEAST:
+                self.line(row.value, indent, (row.name, piece(" " * (blank + GAP))))
             else:
                 self.line([row.name], indent)
-                if row.value:
-                    self.line(row.value, indent + 2 * GAP)
+                self.line(row.value, indent + 2 * GAP)
 
-    def _put(self, drawn: Text | Table) -> None:
-        with self._console.capture() as screen:
-            self._console.print(drawn, no_wrap=True, overflow="ignore", crop=False)
-        self._drawn += [line.rstrip() + "\n" for line in screen.get().splitlines()]
+    def _row(self, row: Sequence[Cell], widths: list[int], right: list[bool]) -> None:
+        """Draw a row of a table, of as many lines as its highest cell."""
+        cells = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for number in range(max(map(len, cells))):
+            line, used, begin = "", 0, 0
+            for lines, width, flush in zip(cells, widths, right, strict=True):
+                part = lines[number] if number < len(lines) else []
+                size = sum(cell_len(text) for text, _ in part)
+                at = begin + (width - size if flush else 0)
+                if part:
+                    line += " " * (at - used) + self._painted(part)
+                    used = at + size
+                begin += width + GAP
+            self._lines.append(line)
+
+    def _painted(self, line: _Line) -> str:
+        """Return a line with its colours, and no more changes of them than it needs."""
+        if not self._color:
+            return "".join(text for text, _ in line)
+        painted = ""
+        for name, run in groupby(line, key=itemgetter(1)):
+            text = "".join(part for part, _ in run)
+            style = self._styles.setdefault(name, Style.parse(name))
+            painted += style.render(text, color_system=ColorSystem.STANDARD)
+        return painted
 
 
 def _shared(wanted: list[int], least: list[int], room: int) -> list[int]:
@@ -196,37 +195,28 @@ def _is_number(cell: Cell) -> bool:
     return text.isdecimal() or not text
 
 
-def _folded(cell: Cell, width: int) -> list[Text]:
+def _folded(cell: Cell, width: int) -> list[_Line]:
     """Break a cell into lines: between words, before a UUID, and within a word only if it must.
 
     Blanks and dots between two words vanish where the line ends.
     """
-    lines: list[list[tuple[str, str]]] = [[]]
+    lines: list[_Line] = [[]] if cell else []
     used = 0
-    between: list[tuple[str, str]] = []
+    between: _Line = []
     for one in cell:
         for word in _words(one):
             if one == DOT or word.isspace():
                 between.append((word, one.style))
                 continue
             for part in [word] if cell_len(word) <= width else _parts(word, width):
-                blank = sum(cell_len(text) for text, _ in between)
+                blank = sum(cell_len(text) for text, _ in between) if used else 0
                 if used and used + blank + cell_len(part) > width:
                     lines.append([])
                     used = blank = 0
-                    between = []
-                lines[-1] += [*(between if used else []), (part, one.style)]
-                used += (blank if used else 0) + cell_len(part)
+                lines[-1] += [*(between if blank else []), (part, one.style)]
+                used += blank + cell_len(part)
                 between = []
-    return [_joined(line) for line in lines]
-
-
-def _joined(line: list[tuple[str, str]]) -> Text:
-    """Return a line as one text, with no more changes of style than it needs."""
-    text = Text()
-    for style, run in groupby(line, key=itemgetter(1)):
-        text.append("".join(part for part, _ in run), style)
-    return text
+    return lines
 
 
 def _parts(word: str, width: int) -> list[str]:
