@@ -8,6 +8,10 @@ import sys
 
 from bunkerctl import __version__
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 RARELY = 100_000
 """How many objects more there must be before cycles are looked for: a short call never does."""
 
@@ -20,7 +24,7 @@ def main() -> None:
     takes as long as all that `user get` does.
     """
     if sys.argv[1:] == ["--version"] and _said_version():
-        os._exit(0)
+        _end(0)
     gc.set_threshold(RARELY)
     from bunkerctl.cli import shell
     from bunkerctl.errors import Interrupted
@@ -33,6 +37,13 @@ def main() -> None:
         code = door.run_guarded(sys.argv[1:], shell.of_process(), writable=writable)
     except Interrupted as interrupted:  # before there was anything to tell it to
         code = 128 + interrupted.signum
+    _end(code)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process at once, unless a library that was put in has things to put away."""
+    if os.environ.get("LD_PRELOAD"):
+        sys.exit(code)
     os._exit(code)
 
 
