@@ -149,7 +149,7 @@ FAILING = {
     "exp sweep": each("exp sweep", "canary", "--limit canary", "--max-deletes canary"),
     "export": each("export", *IDENTITIES, "", "--all", "{held} --format canary", "{held} --all")
     + each("export", "{held} --out /dev/full --force", "{held} --out /nowhere/x"),
-    "export verify": each("export verify", "/nowhere/x", "canary", "/dev/null")
+    "export verify": each("export verify", "/nowhere/x", "/nowhere/x canary", "/dev/null")
     + [("export verify -", raw) for raw in MALFORMED],
     "audit list": each("audit list", *IDENTITIES, "--since canary", "--until canary")
     + each("audit list", "--limit canary"),

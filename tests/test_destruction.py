@@ -206,7 +206,7 @@ def test_another_command_in_the_vault_bars_the_destruction(ann: Home) -> None:
     before = beside(ann)
     with ann.spawn("user import -", preexec_fn=heed_signals) as process:
         assert process.stdin is not None
-        process.stdin.write(lines(510))
+        process.stdin.write(lines(2010))
         process.stdin.flush()
         until(lambda: count(ann, "users") > 1)
         check_refusal(ann.run(line), 11, "other commands")
@@ -217,7 +217,7 @@ def test_another_command_in_the_vault_bars_the_destruction(ann: Home) -> None:
     check_refusal(ann.run(line), 11)
     os.close(presence)
     check_alive(ann)
-    assert destroy(ann)["users"] == 511
+    assert destroy(ann)["users"] == 2011
 
 
 def test_without_its_key_a_vault_is_not_destroyed(ann: Home) -> None:
