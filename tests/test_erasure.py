@@ -11,6 +11,7 @@ import pytest
 from bunkerctl import pages
 from conftest import DAY, Home
 from residue import found
+from wholeness import tamper
 
 CANARY = b"CANARY"
 
@@ -189,3 +190,18 @@ def test_the_next_command_finishes_what_a_crash_left_unscrubbed(home: Home) -> N
     db = home.database()
     assert db.one("SELECT unscrubbed FROM totals") == (0,)
     db.close()
+
+
+@pytest.mark.parametrize("line", ["user forget - --yes -o jsonl", "user get - -o jsonl"])
+def test_of_a_list_those_before_a_damaged_record_are_done(home: Home, line: str) -> None:
+    """One record that cannot be read must not bar the others of its group."""
+    tokens = [home.add(login=f"u{number}") for number in range(5)]
+    tamper(home, "UPDATE drawer SET bytes = zeroblob(length(bytes)) WHERE id = 4")
+    done = home.run(line, "\n".join(tokens))
+    assert done.code == 7, done
+    assert [json.loads(answer)["token"] for answer in done.out.splitlines()] == tokens[:3]
+    erased = 3 if "forget" in line else 0
+    assert home.ok("status --json").json["erased"] == erased
+    action = line.split(" -", maxsplit=1)[0].replace(" ", ".")
+    known = home.ok(f"audit list --action {action} --json").json
+    assert [event["token"] for event in known] == tokens[:3]

@@ -284,6 +284,7 @@ def test_on_a_terminal_a_value_is_escaped_and_folded_but_whole(home: Home) -> No
     assert table.count("y") >= 300
     assert max(map(len, table.splitlines())) <= 80
     assert {"login", "note", "long"} <= set(table.split())
+    assert "no expiration" in table
 
 
 @settings(

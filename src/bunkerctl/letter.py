@@ -1,17 +1,17 @@
 """The page that a person reads first: what is held about it and why, in plain words.
 
 One file that needs nothing else: no script, nothing fetched, and whatever comes from outside goes
-through `escapes.html` alone, in `_Markup` below.
+through `escapes.html` alone, in `_html` below: unlike the report's, its text is a person's own,
+where joiners have a meaning.
 """
 
 from __future__ import annotations
 
-import base64
 import time
-from hashlib import sha256
 
-from bunkerctl import article15, escapes, flat
+from bunkerctl import article15, escapes, flat, webpage
 from bunkerctl.model import Value
+from bunkerctl.webpage import Markup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ thead{display:table-header-group}
 }
 """
 LONG = 600
-POLICY = "default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 ACTS = {
     "user.add": "Your record was made",
     "user.get": "Your record was read",
@@ -106,17 +105,10 @@ class Enclosed(Value):
     what: str
 
 
-class _Markup(str):
-    """Text that is HTML already; all other text becomes so by `_html`."""
-
-    __slots__ = ()
-
-
 def page(
     found: Person, told: Notice, left_out: Iterable[tuple[str, str]], beside: Iterable[Enclosed]
 ) -> str:
     """Return the page; `left_out` are (what, why), `beside` the files that it comes with."""
-    digest = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
     body = _join(
         _element("h1", "Your data"),
         *_opening(found, told),
@@ -128,22 +120,10 @@ def page(
         *_omissions(left_out),
         *_enclosures(beside),
     )
-    head = _join(
-        _Markup('<meta charset="utf-8">'),
-        _empty("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest=digest)),
-        _empty("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        _empty("meta", name="referrer", content="no-referrer"),
-        _empty("meta", name="robots", content="noindex"),
-        _element("title", "Your data"),
-        _Markup(f"<style>{STYLE}</style>"),
-    )
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{body}\n'
-        "</body>\n</html>\n"
-    )
+    return webpage.page("Your data", body, STYLE)
 
 
-def _opening(found: Person, told: Notice) -> list[_Markup]:
+def _opening(found: Person, told: Notice) -> list[Markup]:
     said = [
         _element(
             "p",
@@ -161,7 +141,7 @@ def _opening(found: Person, told: Notice) -> list[_Markup]:
     return [*said, _facts(facts)]
 
 
-def _record(found: Person) -> list[_Markup]:
+def _record(found: Person) -> list[Markup]:
     rows = [(name, _value(_plainly(value))) for name, value in flat.rows(found.user.data)]
     dates = [
         ("Recorded since", _html(day(found.user.created_at))),
@@ -171,7 +151,7 @@ def _record(found: Person) -> list[_Markup]:
     return [_element("h2", "What we hold about you"), _facts(rows), _facts(dates)]
 
 
-def _keeping(found: Person, told: Notice) -> list[_Markup]:
+def _keeping(found: Person, told: Notice) -> list[Markup]:
     user = found.user
     due_at, hold = user.due_at(), user.hold
     if due_at is not None:
@@ -208,15 +188,15 @@ def _keeping(found: Person, told: Notice) -> list[_Markup]:
     return [*said, _items(told.said["retention"])]
 
 
-def _reasons(told: Notice) -> list[_Markup]:
-    said: list[_Markup] = []
+def _reasons(told: Notice) -> list[Markup]:
+    said: list[Markup] = []
     for name, title in WORDS.items():
         if name != "retention":
             said += [_element("h2", title), _items(told.said[name])]
     return said
 
 
-def _rights(told: Notice) -> list[_Markup]:
+def _rights(told: Notice) -> list[Markup]:
     return [
         _element("h2", "Your rights"),
         _element("p", "Under the conditions that the law sets, you have the right:"),
@@ -230,7 +210,7 @@ def _rights(told: Notice) -> list[_Markup]:
     ]
 
 
-def _history(found: Person) -> list[_Markup]:
+def _history(found: Person) -> list[Markup]:
     said = [
         _element("h2", "Who did what with your data, when and why"),
         _element("p", "Times are in UTC. Making this file is the last line.", cls="faint"),
@@ -254,7 +234,7 @@ def _history(found: Person) -> list[_Markup]:
     return [*said, _element("table", _element("thead", head), _element("tbody", *rows), cls="acts")]
 
 
-def _act(event: Event) -> list[_Markup]:
+def _act(event: Event) -> list[Markup]:
     said = event.said
     what = ACTS.get(said["action"], said["action"])
     if said["outcome"] != "ok":
@@ -266,7 +246,7 @@ def _act(event: Event) -> list[_Markup]:
     return [_html(when), _value(what), _value(said["actor"]), _value(" · ".join(why) or "not said")]
 
 
-def _omissions(left_out: Iterable[tuple[str, str]]) -> list[_Markup]:
+def _omissions(left_out: Iterable[tuple[str, str]]) -> list[Markup]:
     said = [
         _element("h2", "What is not in here"),
         _element(
@@ -278,7 +258,7 @@ def _omissions(left_out: Iterable[tuple[str, str]]) -> list[_Markup]:
     return [*said, _facts([(what, _html(why)) for what, why in left_out])]
 
 
-def _enclosures(beside: Iterable[Enclosed]) -> list[_Markup]:
+def _enclosures(beside: Iterable[Enclosed]) -> list[Markup]:
     rows = [(one.name, _html(one.what)) for one in beside]
     if not rows:
         return []
@@ -298,7 +278,7 @@ def _plainly(value: Any) -> str:
     return flat.text(value) if value or value == 0 else "(empty)"
 
 
-def _items(lines: list[str]) -> _Markup:
+def _items(lines: list[str]) -> Markup:
     """Return what the controller has said, and a flag where it has said nothing."""
     if not lines:
         return _element("p", "We have not said this yet. You can ask us.", cls="flag")
@@ -307,11 +287,11 @@ def _items(lines: list[str]) -> _Markup:
     return _list(map(_value, lines))
 
 
-def _address(lines: list[str]) -> _Markup:
+def _address(lines: list[str]) -> Markup:
     return _value("\n".join(lines)) if lines else _items(lines)
 
 
-def _facts(rows: Iterable[tuple[str, _Markup]]) -> _Markup:
+def _facts(rows: Iterable[tuple[str, Markup]]) -> Markup:
     cells = [
         _element("tr", _element("th", _value(name), scope="row"), _element("td", what))
         for name, what in rows
@@ -319,37 +299,37 @@ def _facts(rows: Iterable[tuple[str, _Markup]]) -> _Markup:
     return _element("table", _element("tbody", *cells), cls="facts")
 
 
-def _list(items: Iterable[_Markup]) -> _Markup:
+def _list(items: Iterable[Markup]) -> Markup:
     return _element("ul", *(_element("li", item) for item in items))
 
 
-def _value(text: str) -> _Markup:
+def _value(text: str) -> Markup:
     """Return foreign text: in its own direction, its lines kept; a long one in a box to scroll."""
     if len(text) > LONG:
         return _element("span", text, cls="value long", dir="auto", tabindex="0")
     return _element("span", text, cls="value", dir="auto")
 
 
-def _code(text: str) -> _Markup:
+def _code(text: str) -> Markup:
     return _element("code", text)
 
 
-def _element(tag: str, *inside: str, **attributes: str) -> _Markup:
-    return _Markup(f"{_empty(tag, **attributes)}{''.join(map(_html, inside))}</{tag}>")
+def _element(tag: str, *inside: str, **attributes: str) -> Markup:
+    return Markup(f"{_empty(tag, **attributes)}{''.join(map(_html, inside))}</{tag}>")
 
 
-def _empty(tag: str, **attributes: str) -> _Markup:
+def _empty(tag: str, **attributes: str) -> Markup:
     names = {"cls": "class"}
     said = "".join(
         f' {names.get(name, name.replace("_", "-"))}="{_html(value)}"'
         for name, value in attributes.items()
     )
-    return _Markup(f"<{tag}{said}>")
+    return Markup(f"<{tag}{said}>")
 
 
-def _html(text: str) -> _Markup:
-    return text if isinstance(text, _Markup) else _Markup(escapes.html(text))
+def _html(text: str) -> Markup:
+    return text if isinstance(text, Markup) else Markup(escapes.html(text))
 
 
-def _join(*parts: _Markup) -> _Markup:
-    return _Markup("\n".join(parts))
+def _join(*parts: Markup) -> Markup:
+    return Markup("\n".join(parts))

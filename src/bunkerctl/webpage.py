@@ -110,13 +110,13 @@ def text(value: object) -> str:
     return escape("".join(map(_harmless, str(value))))
 
 
-def page(title: str, body: str) -> str:
+def page(title: str, body: str, style: str = STYLE) -> str:
     """Return a whole page of a body, which is mark-up already.
 
     Its policy (CSP level 3) lets a browser apply the page's own style, known by its hash, and
     nothing else.
     """
-    digest = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
+    digest = base64.b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -127,7 +127,7 @@ def page(title: str, body: str) -> str:
 <meta name="referrer" content="no-referrer">
 <meta name="robots" content="noindex">
 <title>{text(title)}</title>
-<style>{STYLE}</style>
+<style>{style}</style>
 </head>
 <body>
 {body}

@@ -21,7 +21,7 @@ def main() -> None:
 
     Nothing else is imported until signals end the program in order: an interrupt in an import
     would be a traceback. Nothing is left to Python's own end: it would only free memory, which
-    takes as long as all that `user get` does.
+    takes half as long as Python's start.
     """
     if sys.argv[1:] == ["--version"] and _said_version():
         _end(0)

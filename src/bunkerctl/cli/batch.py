@@ -7,6 +7,8 @@ person, and who writes one line gets its answer before the next.
 
 from __future__ import annotations
 
+from functools import partial
+
 from bunkerctl import errors, files, identities
 from bunkerctl.cli.output import Failure
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.call import Call
     from bunkerctl.model import Identity
-    from bunkerctl.vault import Transaction
+    from bunkerctl.vault import Transaction, Vault
 
     Act = Callable[[Transaction, Identity], Answer]
     Acts = Callable[[Transaction, list[Identity]], list[Answer | errors.BunkerError]]
@@ -107,12 +109,12 @@ def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[A
     vault, region = call.vault(), call.region()
     for group in files.lines_at_hand(call.stdin(), MAX_ID_BYTES, MOST_AT_ONCE):
         said = [(number, _read(raw, region)) for number, raw in group if raw is None or raw.strip()]
-        with vault.transaction() as tx:
-            done = iter(acts(tx, [one for _, one in said if not isinstance(one, errors.Invalid)]))
-        if erasing:
-            from bunkerctl import erasure
-
-            tally.residue = erasure.finish(vault)
+        whose = [one for _, one in said if not isinstance(one, errors.Invalid)]
+        act = partial(_committed, vault, acts, tally, erasing=erasing)
+        try:
+            done = iter(act(whose))
+        except errors.IntegrityFailure:  # somebody's record is damaged: up to there, one by one
+            done = (answer for one in whose for answer in act([one]))
         tally.read += len(said)
         for number, one in said:
             answer = one if isinstance(one, errors.Invalid) else next(done)
@@ -122,6 +124,19 @@ def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[A
             else:
                 yield answer
         call.output.flush()
+
+
+def _committed(
+    vault: Vault, acts: Acts, tally: _Tally, whose: list[Identity], *, erasing: bool
+) -> list[Answer | errors.BunkerError]:
+    """Act on a group in one transaction; what it erased is final when this returns."""
+    with vault.transaction() as tx:
+        done = acts(tx, whose)
+    if erasing:
+        from bunkerctl import erasure
+
+        tally.residue = erasure.finish(vault)
+    return done
 
 
 def _read(raw: bytes | None, region: str | None) -> Identity | errors.Invalid:

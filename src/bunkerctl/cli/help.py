@@ -107,7 +107,7 @@ def _of_program() -> str:
         "Exit status:\n" + rows(codes),
         "An ID is KIND:VALUE (token, email, phone, login or custom), or a value whose\n"
         "form tells its kind. `bunkerctl COMMAND --help` says more, and `bunkerctl help`\n"
-        "has texts about identities, keys, settings, JSON and exit codes.",
+        "has texts about identities, imports, keys, settings, JSON and exit codes.",
     )
 
 

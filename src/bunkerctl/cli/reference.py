@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 def help_(call: Call, words: tuple[str, ...]) -> None:
     """Show a text of the manual, or the help of a command; alone, the list of topics.
 
-    The topics are identities, keys, config, json and exit-codes: the texts of the man pages
+    The topics are identities, import, keys, config, json and exit-codes: the texts of the man pages
     bunkerctl-identities(7) and so on.
 
     Examples:
