@@ -11,7 +11,7 @@ import bunkerctl
 
 ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
-    "model errors uuids",
+    "model errors uuids hashing",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
     " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas",
     "vault",

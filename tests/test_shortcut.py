@@ -74,6 +74,11 @@ def test_what_the_short_way_reads_typer_reads_too(line: list[str]) -> None:
         "user list --expstatus wait",
         "user import f --map a=b --set x=y --map c=d",
         "--version",
+        "--help",
+        "-h",
+        "key recovery --help",
+        "export -h",
+        "export verify --help",
     ],
 )
 def test_a_plain_line_is_read_the_short_way(line: str) -> None:
@@ -96,6 +101,9 @@ def test_a_plain_line_is_read_the_short_way(line: str) -> None:
         "user get -- a",
         "user get a -ojson",
         "user get a --help",
+        "user --help get",
+        "usr --help",
+        "--help --help",
         "user list --expstatus gone",
         "user --field x get a",
         "export --force verify x.zip",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from bunkerctl import checkpoints, errors, merkle, times, uuids
+from bunkerctl import checkpoints, errors, hashing, merkle, times, uuids
 from bunkerctl.model import UNSEEN, Head, Progress, Value
 from bunkerctl.store import audit as store
 
@@ -126,6 +126,7 @@ def verify(vault: Vault, kept: Kept | None = None, progress: Progress = UNSEEN) 
         )
     walk = _Walk(tree, stored, against)
     progress.begin("events checked", stored.size - begin)
+    hashing.many()
     bad = bad or walk.over(_leaves(vault, begin, stored.size, progress))
     proof = None
     if bad is None and against is not None:

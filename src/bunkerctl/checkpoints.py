@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
 
 from bunkerctl import crypto, errors, files, jsontext, notes, times, uuids
 from bunkerctl.merkle import HASH_BYTES
@@ -172,6 +171,8 @@ def anchor(vault: Vault, places: Mapping[str, str], environment: Mapping[str, st
     """
     if not places:
         return []
+    import subprocess
+
     line, problems = take(vault).line() + "\n", []
     ways = {"file": _append, "syslog": _log, "command": _pipe}
     for kind, place in places.items():
@@ -220,6 +221,8 @@ def _log(_place: str, line: str, _environment: Mapping[str, str]) -> None:
 
 
 def _pipe(command: str, line: str, environment: Mapping[str, str]) -> None:
+    import subprocess
+
     subprocess.run(
         shlex.split(command),
         input=line.encode(),

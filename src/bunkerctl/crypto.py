@@ -6,8 +6,9 @@ The master key M is 32 random bytes. Everything else is derived from it with HKD
 
 from __future__ import annotations
 
-import hmac
 import os
+
+from bunkerctl import hashing
 
 KEY_BYTES = 32
 SALT_BYTES = 16
@@ -36,7 +37,7 @@ def key_id(master: bytes, vault_id: bytes) -> str:
 
 def hkdf(key: bytes, salt: bytes, info: bytes) -> bytes:
     """Return 32 bytes of HKDF-SHA256 (RFC 5869): one output block, so two HMAC calls."""
-    return hmac.digest(hmac.digest(salt, key, "sha256"), info + b"\x01", "sha256")
+    return hashing.mac(hashing.mac(salt, key), info + b"\x01")
 
 
 def public_key(seed: bytes) -> bytes:
@@ -96,7 +97,7 @@ def backup_keys(key: bytes, backup_id: bytes) -> tuple[bytes, bytes]:
 
 def mac(key: bytes, message: bytes) -> str:
     """Return HMAC-SHA256 (hex)."""
-    return hmac.digest(key, message, "sha256").hex()
+    return hashing.mac(key, message).hex()
 
 
 def _sealed(key: bytes, plain: bytes, about: bytes) -> bytes:
@@ -123,7 +124,7 @@ def identity_tag(index_key: bytes, kind: str, value: str) -> int:
     It is keyed inside the vault, so a stale copy of it says nothing without the vault.
     Two identities may share one: whoever looks up compares the identity itself.
     """
-    digest = hmac.digest(index_key, f"{kind}\0{value}".encode(), "sha256")
+    digest = hashing.mac(index_key, f"{kind}\0{value}".encode())
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
@@ -133,4 +134,4 @@ def commitment(salt: bytes, record: bytes) -> str:
     The salt is new with each version and is destroyed with it: then nobody can test a
     guess of what the record said.
     """
-    return hmac.digest(salt, record, "sha256").hex()
+    return hashing.mac(salt, record).hex()

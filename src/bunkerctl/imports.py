@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from bunkerctl import errors, identities, patches, times, users, uuids
+from bunkerctl import errors, hashing, identities, patches, times, users, uuids
 from bunkerctl.model import USER_SCHEMA, Expiration, Hold, User, Value
 from bunkerctl.store import expirations, holds, tombstones
 from bunkerctl.store import users as store
@@ -88,6 +88,7 @@ def run(vault: Vault, rows: Iterable[Row], options: Options, tally: Tally) -> It
     Rows are committed in batches, so a killed import leaves whole people only. A dry run
     is one transaction that is undone at its end: it reports exactly what a real run would.
     """
+    hashing.many()
     met = _Met()
     if options.dry_run:
         with vault.transaction(keep=False) as tx:

@@ -6,7 +6,7 @@ first; there is one for each bit of the tree's size. A span is (first leaf, leaf
 
 from __future__ import annotations
 
-from hashlib import sha256
+from bunkerctl import hashing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ HASH_BYTES = 32
 
 
 def leaf_hash(event: bytes) -> bytes:
-    return sha256(b"\x00" + event).digest()
+    return hashing.digest(b"\x00" + event)
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    return sha256(b"\x01" + left + right).digest()
+    return hashing.digest(b"\x01" + left + right)
 
 
 class Tree:
@@ -77,7 +77,7 @@ class Tree:
     def root(self) -> bytes:
         """Return the tree head; of the empty tree, the hash of nothing."""
         if not self._heads:
-            return sha256(b"").digest()
+            return hashing.digest(b"")
         *rest, root = self._heads
         for head in reversed(rest):
             root = node_hash(head, root)

@@ -11,7 +11,7 @@ from collections import Counter
 from functools import partial
 from itertools import pairwise
 
-from bunkerctl import audit, forks, merkle
+from bunkerctl import audit, forks, hashing, merkle
 from bunkerctl.store import audit as store
 
 TYPE_CHECKING = False
@@ -118,6 +118,7 @@ def walk(
     """
     bounds = _bounds(begin.size, size)
     parts = list(pairwise(bounds[1:]))
+    hashing.many()
     works = [partial(_elsewhere, again, tallies, *part) for part in parts]
     tree = merkle.Tree(begin.size, begin.frontier())
     with forks.beside(works) as answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, jsontext, keys, times, uuids
+from bunkerctl import crypto, errors, files, hashing, jsontext, keys, times, uuids
 from bunkerctl.directory import (
     DATABASE,
     LEDGER,
@@ -25,6 +25,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
+
+FEW_EVENTS = 100
+"""For more of them at once it pays to load the faster hash."""
 
 
 class Vault:
@@ -228,6 +231,8 @@ class Transaction:
         """Store the events so far, to be read in this transaction; not within an attempt."""
         self._changed = self._changed or self.db.changes() != self._changes
         if self._events:
+            if len(self._events) > FEW_EVENTS:
+                hashing.many()
             audit.append(self.db, self._tree, self._events, self.now)
             self._events.clear()
         self._changes = self.db.changes()

@@ -11,6 +11,7 @@ from functools import partial
 
 from bunkerctl import errors, files, identities
 from bunkerctl.cli.output import Failure
+from bunkerctl.model import Tombstone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.call import Call
-    from bunkerctl.model import Identity
+    from bunkerctl.model import Identity, User
     from bunkerctl.vault import Transaction, Vault
 
     Act = Callable[[Transaction, Identity], Answer]
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MAX_ID_BYTES = 64 * 1024
 MOST_AT_ONCE = 500
+CONFIRM_LENGTH = 8
 FAILS_ALONE = (errors.Invalid, errors.NotFound, errors.Conflict)
 """What one line may fail with while the others go on."""
 
@@ -97,6 +99,20 @@ def show_erased(call: Call, answer: Answer) -> None:
     call.show(answer)
     if residue is not None:
         raise residue
+
+
+def confirm(call: Call, found: User | Tombstone, action: str) -> None:
+    """Let a person confirm an erasure; raise Declined, as an event, if it is not confirmed."""
+    if isinstance(found, Tombstone):
+        return
+    question = f"Erase {found.token} for good? Type the first {CONFIRM_LENGTH} characters"
+    if not call.confirmed(question, found.token[:CONFIRM_LENGTH]):
+        declined = errors.Declined(
+            "not confirmed: nothing was erased",
+            hint="without a terminal, pass --yes",
+            token=found.token,
+        )
+        raise call.vault().refused(action, declined)
 
 
 class _Tally:

@@ -11,8 +11,7 @@ from bunkerctl.cli.answers import Answer, several, single, single_or_each
 from bunkerctl.cli.answers import exp as answers
 from bunkerctl.cli.answers.user import ERASED, erased
 from bunkerctl.cli.call import Call
-from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.cli.user import IDS, confirm
+from bunkerctl.cli.grammar import IDS, argument, command, option
 from bunkerctl.model import Identity, Tombstone, User
 
 TYPE_CHECKING = False
@@ -138,7 +137,7 @@ def delete(call: Call, exptoken: str) -> None:
     found = identities.parse_uuid(exptoken, "the exptoken")
     vault = call.vault(erasing=True)
     if not call.flag("yes"):
-        confirm(call, expirations.deletable(vault, found), "exp.delete")
+        batch.confirm(call, expirations.deletable(vault, found), "exp.delete")
     with vault.transaction() as tx:
         answer = erased(*expirations.delete(tx, found))
     batch.show_erased(call, answer)

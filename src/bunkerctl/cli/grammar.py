@@ -215,6 +215,12 @@ def find(words: tuple[str, ...]) -> Command | None:
     return COMMANDS.get(words)
 
 
+def named(words: tuple[str, ...]) -> Command:
+    """Return a command that there is."""
+    find(words)
+    return COMMANDS[words]
+
+
 def nearest(before: str, typed: str, known: Iterable[str]) -> str | None:
     """Return a question for who has mistyped one of the words known, or None."""
     from difflib import get_close_matches
@@ -273,6 +279,12 @@ GLOBALS = (
     option("--version", None, "show the version"),
 )
 """The options that hold everywhere: before, between and after the words of a command."""
+
+ID = argument("identity", "ID", "token:UUID, email:…, phone:…, login:… or custom:…")
+"""What a command takes that acts on one person."""
+
+IDS = argument("identity", "ID", "whose; `-` reads one a line from standard input")
+"""What a command takes that acts on one person, or on many."""
 
 VARIABLES = {option.key(): option.environment for option in GLOBALS}
 """The environment variable behind each of them, if there is one."""

@@ -92,9 +92,8 @@ def meaning(one: grammar.Option | grammar.Argument) -> str:
 
 
 def _of_program() -> str:
-    commands = grammar.load_all()
     listed = [
-        (first, grammar.GROUPS.get(first) or commands[(first,)].summary())
+        (first, grammar.GROUPS.get(first) or grammar.named((first,)).summary())
         for first in grammar.first_words()
     ]
     codes = [(str(code), meaning) for code, _, meaning in exit_codes()]

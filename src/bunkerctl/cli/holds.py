@@ -6,8 +6,7 @@ from bunkerctl import errors, holds, times
 from bunkerctl.cli.answers import single
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
-from bunkerctl.cli.grammar import command, option
-from bunkerctl.cli.user import ID
+from bunkerctl.cli.grammar import ID, command, option
 from bunkerctl.model import User
 
 

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ELSEWHERE = ("help", "version")
+_HELP = ("-h", "--help")
 
 
 def read(line: list[str]) -> grammar.Line | None:
     """Return what a line says, or None if Typer must be asked."""
     if line == ["--version"]:
         return grammar.Line(words=(), command=None, values={}, everywhere={"version": True})
+    if line[-1:] and line[-1] in _HELP:
+        return _help(tuple(line[:-1]))
     everywhere: dict[str, Any] = {}
     own: dict[str, Any] = {}
     words: tuple[str, ...] = ()
@@ -53,6 +56,13 @@ def read(line: list[str]) -> grammar.Line | None:
             return None
         said[key] = (*said.get(key, ()), value) if option.many else value
     return _line(command, given, own, everywhere)
+
+
+def _help(words: tuple[str, ...]) -> grammar.Line | None:
+    """Return the wish for help on the program, a group or a command that is named exactly."""
+    if words and " ".join(words) not in grammar.GROUPS and grammar.find(words) is None:
+        return None
+    return grammar.Line(words=words, command=None, values={}, everywhere={"help": True})
 
 
 def _option(word: str, options: tuple[grammar.Option, ...]) -> grammar.Option | None:

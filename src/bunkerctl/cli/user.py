@@ -6,8 +6,8 @@ from bunkerctl import errors, escapes, identities, jsontext, users
 from bunkerctl.cli.answers import Answer, several, single, single_or_each
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
-from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.model import EXPSTATUSES, Identity, Tombstone, User
+from bunkerctl.cli.grammar import ID, IDS, argument, command, option
+from bunkerctl.model import EXPSTATUSES, Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.vault import Transaction
 
-ID = argument("identity", "ID", "token:UUID, email:…, phone:…, login:… or custom:…")
-IDS = argument("identity", "ID", "whose; `-` reads one a line from standard input")
 FIELDS = argument("fields", "FIELD=TEXT|FIELD:=JSON", "a field and its value", "many")
-CONFIRM_LENGTH = 8
 
 
 @command(
@@ -197,7 +194,7 @@ def forget(call: Call, identity: str) -> None:
             raise call.vault().refused("user.forget", declined)
         whose = call.identity(identity)
         found = users.forgettable(call.vault(erasing=True), whose)
-        confirm(call, found, "user.forget")
+        batch.confirm(call, found, "user.forget")
         # Who has the identity may have changed meanwhile: erase who was confirmed.
         identity = f"token:{found.token}"
 
@@ -208,20 +205,6 @@ def forget(call: Call, identity: str) -> None:
         ]
 
     batch.people(call, identity, "user.forget", acts, answers.ERASED, erasing=True)
-
-
-def confirm(call: Call, found: User | Tombstone, action: str) -> None:
-    """Let a person confirm an erasure; raise Declined, as an event, if it is not confirmed."""
-    if isinstance(found, Tombstone):
-        return
-    question = f"Erase {found.token} for good? Type the first {CONFIRM_LENGTH} characters"
-    if not call.confirmed(question, found.token[:CONFIRM_LENGTH]):
-        declined = errors.Declined(
-            "not confirmed: nothing was erased",
-            hint="without a terminal, pass --yes",
-            token=found.token,
-        )
-        raise call.vault().refused(action, declined)
 
 
 def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) -> Any:
