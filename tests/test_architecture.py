@@ -13,7 +13,7 @@ ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors uuids hashing",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
-    " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas",
+    " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"

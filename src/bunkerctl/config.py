@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from bunkerctl import files, times
+from bunkerctl import files, times, tomllines
 from bunkerctl.errors import InputOutput, Invalid
 from bunkerctl.model import Value
 
@@ -246,7 +246,7 @@ def put(path: str, name: str, text: str) -> bool:
     import tomli_w
 
     check(name, text)
-    tree = _parse(path) if os.path.exists(path) else {}
+    tree = _tree(_content(path), path) if os.path.exists(path) else {}
     *tables, key = name.split(".")
     table = tree
     for part in tables:
@@ -282,7 +282,10 @@ def check(name: str, text: str) -> None:
 
 def _read(path: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for name, value in _flat(_parse(path), ""):
+    content = _content(path)
+    plain = tomllines.read(content)
+    settings = _flat(_tree(content, path), "") if plain is None else plain.items()
+    for name, value in settings:
         if name not in SETTINGS:
             raise Invalid(f"{path}: unknown setting {name}")
         if not isinstance(value, str):
@@ -295,18 +298,22 @@ def _read(path: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _parse(path: str) -> dict[str, Any]:
-    import tomllib
-
+def _content(path: str) -> str:
     try:
-        content = files.read(path, MAX_BYTES)
-        return tomllib.loads(content.decode("utf-8"))
+        return files.read(path, MAX_BYTES).decode("utf-8")
     except InputOutput as error:
         missing = not os.path.lexists(path)
         hint = "--config names a file that must exist" if missing else None
         raise InputOutput(error.message, hint=hint) from error
     except UnicodeDecodeError:
         raise Invalid(f"{path}: not UTF-8") from None
+
+
+def _tree(content: str, path: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         where = str(error).rpartition("(")[2].rstrip(")")  # "at line 3, column 5", no content
         raise Invalid(f"{path}: malformed TOML ({where})") from None
