@@ -205,7 +205,7 @@ MUTANTS = {
         "erased without a yes",
         patched(
             "cli/exp.py",
-            '        confirm(call, expirations.deletable(vault, found), "exp.delete")\n',
+            '        batch.confirm(call, expirations.deletable(vault, found), "exp.delete")\n',
             "        pass\n",
         ),
     ),
