@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from bunkerctl import merkle
+from bunkerctl import merkle, times
+from bunkerctl.store import audit
 from conftest import DAY, Home
-from wholeness import tamper
+from wholeness import leaves, make_older, put_leaf, reworded, tamper
 
 EVENT = [
     "seq",
@@ -169,7 +172,7 @@ def test_an_event_has_every_documented_field(home: Home) -> None:
 
 def test_the_hash_is_that_of_the_stored_leaf(home: Home) -> None:
     db = home.database()
-    leaf = db.one("SELECT event FROM audit WHERE seq = 1")[0]
+    leaf = leaves(db)[0]
     db.close()
     assert events(home)[0]["hash"] == merkle.leaf_hash(leaf.encode()).hex()
     assert leaf == json.dumps(
@@ -218,27 +221,116 @@ def test_a_trail_continues_every_earlier_head(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement", "first_bad"),
+    ("statements", "first_bad"),
     [
-        ("UPDATE audit SET event = replace(event, 'user.add', 'user.get') WHERE seq = 6", (6, 6)),
-        ("DELETE FROM audit WHERE seq = 4", (4, 4)),
-        ("DELETE FROM audit WHERE seq = 11", (11, 11)),
-        ("UPDATE audit SET at = at + 1 WHERE seq = 3", (3, 3)),
-        ("UPDATE audit SET token = NULL WHERE seq = 3", (3, 3)),
-        ("UPDATE audit SET event = 'garbage' WHERE seq = 3", (3, 3)),
-        ("INSERT INTO audit SELECT 12, event, hash, at, token FROM audit WHERE seq = 11", (12, 12)),
-        ("UPDATE tree SET size = 10, frontier = substr(frontier, 1, 64)", (1, 12)),
-        ("UPDATE tree SET frontier = zeroblob(length(frontier))", (1, 1)),
+        (reworded(6, "replace(text, 'user.add', 'user.get')"), (6, 6)),
+        (reworded(3, "replace(text, 'token', 'taken')"), (3, 3)),
+        (reworded(3, "replace(text, 'commitment', 'commitments')"), (3, 3)),
+        (reworded(3, """replace(text, '"seq":0', '"seq":4')"""), (3, 3)),
+        (reworded(3, "text || ' '"), (3, 3)),
+        (reworded(3, "'garbage'"), (3, 3)),
+        (reworded(3, "''"), (3, 3)),
+        (("DELETE FROM audit WHERE seq = 4",), (4, 4)),
+        (("DELETE FROM audit WHERE seq = 11",), (11, 11)),
+        (("DELETE FROM wordings WHERE id > 1",), (2, 2)),
+        (("UPDATE wordings SET text = replace(text, 'user.add', 'user.get')",), (2, 2)),
+        (("UPDATE audit SET wording = 99 WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET at = at + 1 WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET at = 1 << 60 WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET token = NULL WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET token = zeroblob(16) WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET token = zeroblob(16) WHERE seq = 1",), (1, 1)),
+        (("UPDATE audit SET commitment = NULL WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET commitment = zeroblob(32) WHERE seq = 3",), (3, 3)),
+        (("UPDATE audit SET commitment = zeroblob(32) WHERE seq = 1",), (1, 1)),
+        (
+            (
+                "INSERT INTO audit SELECT 12, wording, at, token, commitment, hash "
+                "FROM audit WHERE seq = 11",
+            ),
+            (12, 12),
+        ),
+        (("UPDATE tree SET size = 10, frontier = substr(frontier, 1, 64)",), (1, 12)),
+        (("UPDATE tree SET frontier = zeroblob(length(frontier))",), (1, 1)),
     ],
 )
-def test_tampering_is_found(home: Home, statement: str, first_bad: tuple[int, int]) -> None:
+def test_tampering_is_found(
+    home: Home, statements: tuple[str, ...], first_bad: tuple[int, int]
+) -> None:
     for number in range(10):
         home.add(login=f"u{number}")
-    tamper(home, statement)
+    tamper(home, *statements)
     result = home.run("audit verify --json")
     assert (result.code, result.error["code"]) == (7, "integrity")
     assert result.json["ok"] is False
     assert first_bad[0] <= result.json["first_bad"] <= first_bad[1]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET event = replace(event, 'user.add', 'user.get') WHERE seq = 3",
+        "UPDATE audit SET event = 'garbage' WHERE seq = 3",
+        "UPDATE audit SET at = at + 1 WHERE seq = 3",
+        "UPDATE audit SET token = NULL WHERE seq = 3",
+        "UPDATE audit SET hash = zeroblob(32) WHERE seq = 3",
+    ],
+)
+def test_what_was_altered_before_an_upgrade_is_found_behind_it(home: Home, statement: str) -> None:
+    for number in range(10):
+        home.add(login=f"u{number}")
+    db = home.database()
+    make_older(db)
+    assert db.run(statement) == 1
+    db.close()
+    result = home.run("audit verify --json")
+    assert (result.code, result.json["first_bad"]) == (7, 3)
+
+
+SAID = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
+    ('"at":""', '\\"token\\":\\"\\"', "%s %(at)s %%", '{"seq":0,"commitment":""}', "")
+)
+
+
+@given(
+    what=st.fixed_dictionaries({}, optional={"ref": SAID, "reason": SAID, "was": SAID}),
+    fields=st.none() | st.lists(SAID, max_size=3),
+    counts=st.none() | st.dictionaries(st.sampled_from(("due", "held")), st.integers(0, 9)),
+    token=st.none() | st.uuids().map(str),
+    commitment=st.none() | st.binary(min_size=32, max_size=32).map(bytes.hex),
+    at=st.integers(0, 253402300799),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_event_is_put_together_as_it_was_taken_apart(
+    home: Home,
+    what: dict[str, str],
+    fields: list[str] | None,
+    counts: dict[str, int] | None,
+    token: str | None,
+    commitment: str | None,
+    at: int,
+) -> None:
+    said = {
+        "v": 1,
+        "action": "user.get",
+        **{"fields": fields, "counts": counts, "token": token, "commitment": commitment},
+        **what,
+    }
+    db = home.database()
+    db.begin()
+    try:
+        tree = audit.tree(db)
+        audit.append(db, tree, [(audit.wording(said), token, commitment)], at)
+        event = leaves(db)[-1]
+        assert audit.leaves(db, tree.size - 1, 1) == [
+            (tree.size, event, merkle.leaf_hash(event.encode()))
+        ]
+    finally:
+        db.rollback()
+        db.close()
+    whole = {**said, "seq": tree.size, "at": times.text(at)}
+    known = {name: value for name, value in whole.items() if value is not None}
+    assert event == json.dumps(known, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def test_a_size_that_does_not_fit_its_frontier_is_found(home: Home) -> None:
@@ -261,11 +353,9 @@ def rebuild(home: Home) -> None:
     """As a key holder would: another history, with a tree that fits it."""
     (home.directory / "head").write_text(home.ok("audit head --json").out)
     db = home.database()
-    event = db.one("SELECT event FROM audit WHERE seq = 2")[0].replace("user.add", "user.get")
     tree = merkle.Tree()
-    digest = merkle.leaf_hash(event.encode())
-    db.run("UPDATE audit SET event = ?, hash = ? WHERE seq = 2", event, digest)
-    for (leaf,) in db.rows("SELECT event FROM audit ORDER BY seq"):
+    put_leaf(db, leaves(db)[1].replace("user.add", "user.get"))
+    for leaf in leaves(db):
         tree.append(merkle.leaf_hash(leaf.encode()))
     db.run("UPDATE tree SET frontier = ?", tree.frontier())
     db.close()

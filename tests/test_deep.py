@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import commitments, crypto, jsontext, keys, merkle, uuids
+from bunkerctl import commitments, crypto, jsontext, keys, merkle
 from bunkerctl.directory import read_header
 from bunkerctl.model import Origin
 from bunkerctl.store import users
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import DAY, Home, Result
-from wholeness import tamper
+from wholeness import leaves, put_leaf, tamper
 
 PAGE = 4096
 DEEP = "audit verify --deep --json"
@@ -400,21 +400,15 @@ def test_two_records_that_were_exchanged_are_found(home: Home) -> None:
 def rewrite(home: Home, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
     """As who has the key would: another history, numbered anew, with a tree that fits it."""
     db = home.database()
-    events = [json.loads(row[0]) for row in db.rows("SELECT event FROM audit ORDER BY seq")]
-    times = {row[0]: row[1] for row in db.rows("SELECT seq, at FROM audit")}
+    events = [json.loads(leaf) for leaf in leaves(db)]
     db.begin()
     db.run("DELETE FROM audit")
     tree = merkle.Tree()
     for seq, event in enumerate(change(events), 1):
-        at = times[event["seq"]]
         leaf = json.dumps(
             {**event, "seq": seq}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
         )
-        digest = merkle.leaf_hash(leaf.encode())
-        token = event.get("token")
-        row = (seq, leaf, digest, at, token and uuids.to_bytes(token))
-        db.run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", *row)
-        tree.append(digest)
+        tree.append(put_leaf(db, leaf))
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
     db.commit()
     db.close()

@@ -24,7 +24,7 @@ import pytest
 from bunkerctl import diagnosis, errors, pages
 from conftest import DAY, EXECUTABLE, Home, Result
 from desktop import Desktop, needs_desktop
-from wholeness import made_now, reader
+from wholeness import made_now, reader, reworded
 
 CHECKS = [
     *("environment", "vault", "place", "permissions", "disk", "recovery"),
@@ -291,10 +291,11 @@ def written(name: str, content: bytes) -> Damage:
     return lambda home: (home.vault / name).write_bytes(content)
 
 
-def sql(statement: str) -> Damage:
+def sql(*statements: str) -> Damage:
     def run(home: Home) -> None:
         with closing(home.database()) as db:
-            db.run(statement)
+            for statement in statements:
+                db.run(statement)
 
     return run
 
@@ -341,7 +342,7 @@ def erased(then: Callable[[Path], object]) -> Damage:
     return done
 
 
-ALTERED = "UPDATE audit SET event = replace(event, '.', '-') WHERE seq = 2"
+ALTERED = reworded(2, "replace(text, '.', '-')")
 NEWEST = "DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)"
 FAULTS: dict[str, Fault] = {
     # The key
@@ -388,7 +389,7 @@ FAULTS: dict[str, Fault] = {
     "no recovery code": Fault(0, "recovery", header(recovery=None), "no recovery code"),
     "being destroyed": Fault(10, "vault", header(ending=True), "is being destroyed"),
     # The audit trail
-    "altered event": Fault(7, "audit", sql(ALTERED), "altered"),
+    "altered event": Fault(7, "audit", sql(*ALTERED), "altered"),
     "removed event": Fault(7, "audit", sql("DELETE FROM audit WHERE seq = 2"), "missing"),
     "removed newest event": Fault(7, "audit", sql(NEWEST), "missing"),
     # The clock

@@ -119,7 +119,7 @@ def test_6_is_a_confirmation_that_is_missing(home: Home) -> None:
 
 def test_7_is_a_broken_trail_or_a_damaged_file(home: Home) -> None:
     db = home.database()
-    db.run("UPDATE audit SET event = replace(event, 'vault', 'other')")
+    db.run("UPDATE wordings SET text = replace(text, 'vault', 'other')")
     db.close()
     result = home.run("audit verify --json")
     assert (result.code, result.error["code"]) == (7, "integrity")

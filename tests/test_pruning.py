@@ -15,6 +15,7 @@ import pytest
 from bunkerctl import merkle, notes
 from conftest import DAY, Home, Result
 from refusals import check_refusal
+from wholeness import leaves, reworded, tamper
 
 Head = dict[str, Any]
 
@@ -196,32 +197,33 @@ def test_a_point_is_needed_and_must_be_one(home: Home, line: str) -> None:
 
 def test_a_damaged_trail_is_not_pruned(home: Home) -> None:
     days(home, 5)
-    db = home.database()
-    db.run("UPDATE audit SET event = replace(event, 'user.add', 'user.get') WHERE seq = 3")
-    db.close()
+    tamper(home, *reworded(3, "replace(text, 'user.add', 'user.get')"))
     check_refusal(home.run("audit prune --before 1d --yes"), 7)
     assert len(events(home)) == 6
 
 
 @pytest.mark.parametrize(
-    "statement",
+    "statements",
     [
-        "UPDATE pruned SET size = 5",
-        "UPDATE pruned SET frontier = zeroblob(length(frontier))",
-        "UPDATE pruned SET size = 3, frontier = substr(frontier, 1, 64)",
-        "UPDATE pruned SET checkpoint = replace(checkpoint, 'a', 'b')",
-        "UPDATE pruned SET checkpoint = ''",
-        "DELETE FROM pruned",
-        "DELETE FROM audit WHERE seq = 5",
-        "UPDATE audit SET event = replace(event, 'user.add', 'user.get') WHERE seq = 6",
-        "INSERT INTO audit SELECT 2, event, hash, at, token FROM audit WHERE seq = 6",
+        ("UPDATE pruned SET size = 5",),
+        ("UPDATE pruned SET frontier = zeroblob(length(frontier))",),
+        ("UPDATE pruned SET size = 3, frontier = substr(frontier, 1, 64)",),
+        ("UPDATE pruned SET checkpoint = replace(checkpoint, 'a', 'b')",),
+        ("UPDATE pruned SET checkpoint = ''",),
+        ("DELETE FROM pruned",),
+        ("DELETE FROM audit WHERE seq = 5",),
+        reworded(6, "replace(text, 'user.add', 'user.get')"),
+        (
+            "INSERT INTO audit SELECT 2, wording, at, token, commitment, hash "
+            "FROM audit WHERE seq = 6",
+        ),
     ],
 )
-def test_what_pruning_left_is_not_altered_unseen(home: Home, statement: str) -> None:
+def test_what_pruning_left_is_not_altered_unseen(home: Home, statements: tuple[str, ...]) -> None:
     heads = days(home, 8)
     assert prune(home, "5d")["pruned"] == 4
     db = home.database()
-    assert db.run(statement) == 1
+    assert [db.run(statement) for statement in statements] == [1] * len(statements)
     db.close()
     assert verified(home).code == 7
     assert verified(home, heads[-1]).code == 7
@@ -239,7 +241,7 @@ def test_a_base_made_anew_by_who_has_the_key_is_found_by_a_checkpoint(home: Home
     origin = f"bunkerctl/{heads[0]['vault_id']}"
     note = notes.sign(notes.Checkpoint(origin=origin, size=4, root=tree.root()), seed)
     db.run("UPDATE pruned SET frontier = ?, checkpoint = ?", tree.frontier(), note)
-    for (leaf,) in db.rows("SELECT event FROM audit ORDER BY seq"):
+    for leaf in leaves(db):
         tree.append(merkle.leaf_hash(leaf.encode()))
     db.run("UPDATE tree SET frontier = ?", tree.frontier())
     db.close()

@@ -18,7 +18,7 @@ import pytest
 from bunkerctl import crypto, merkle, notes
 from conftest import DAY, EXECUTABLE, Home, Result
 from refusals import check_refusal
-from wholeness import count, due_people, made_now, reader, until
+from wholeness import count, due_people, leaves, made_now, reader, until
 
 FIELDS = [
     "schema",
@@ -430,16 +430,16 @@ def test_lines_of_witnesses_do_not_disturb(home: Home) -> None:
 def forged(home: Home, seq: int, **said: Any) -> Receipt:
     """Make a receipt of any event, with a true proof under a true checkpoint."""
     db = home.database()
-    leaves = [row[0] for row in db.rows("SELECT event FROM audit ORDER BY seq")]
+    events = leaves(db)
     db.close()
     nodes = merkle.Nodes(
-        one for span in merkle.inclusion_spans(seq - 1, len(leaves)) for one in merkle.perfect(span)
+        one for span in merkle.inclusion_spans(seq - 1, len(events)) for one in merkle.perfect(span)
     )
     tree = merkle.Tree()
-    for leaf in leaves:
+    for leaf in events:
         nodes.append(tree, merkle.leaf_hash(leaf.encode()))
-    proof = merkle.inclusion_proof(seq - 1, len(leaves), nodes.head)
-    event = json.loads(leaves[seq - 1])
+    proof = merkle.inclusion_proof(seq - 1, len(events), nodes.head)
+    event = json.loads(events[seq - 1])
     head = home.ok("audit checkpoint --json").json
     return {
         "schema": "bunkerctl.receipt/1",
@@ -454,7 +454,7 @@ def forged(home: Home, seq: int, **said: Any) -> Receipt:
         "erased": event.get("counts"),
         "scrubbed": "all",
         "backups": [],
-        "leaf": leaves[seq - 1],
+        "leaf": events[seq - 1],
         "index": seq - 1,
         "proof": [base64.b64encode(node).decode() for node in proof],
         "checkpoint": head["checkpoint"],

@@ -15,6 +15,7 @@ from bunkerctl import figures, merkle, reports, times
 from conftest import DAY, START, Home
 from terminal import Terminal
 from test_canaries import PERSON, PERSONAL
+from wholeness import leaves, put_leaf, reworded, tamper
 
 JANUARY, FEBRUARY, MARCH = "2027-01", "2027-02", "2027-03"
 
@@ -263,12 +264,10 @@ def test_events_that_do_not_say_what_was_before_are_counted_and_told(home: Home)
     db = home.database()
     tree = merkle.Tree()
     db.begin()
-    for seq, event in db.rows("SELECT seq, event FROM audit ORDER BY seq"):
+    for event in leaves(db):
         said = {name: value for name, value in json.loads(event).items() if name != "was"}
         old = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        leaf = merkle.leaf_hash(old.encode())
-        db.run("UPDATE audit SET event = ?, hash = ? WHERE seq = ?", old, leaf, seq)
-        tree.append(leaf)
+        tree.append(put_leaf(db, old))
     db.run("UPDATE tree SET frontier = ?", tree.frontier())
     db.commit()
     db.close()
@@ -282,19 +281,18 @@ def test_events_that_do_not_say_what_was_before_are_counted_and_told(home: Home)
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE audit SET event = replace(event, 'alice', 'malice')",
-        "UPDATE audit SET event = '{' WHERE seq = 5",
-        "DELETE FROM audit WHERE seq = 7",
-        "DELETE FROM audit WHERE seq > 20",
+        ("UPDATE wordings SET text = replace(text, 'alice', 'malice')",),
+        reworded(5, "'{'"),
+        reworded(5, "'[1]'"),
+        ("DELETE FROM audit WHERE seq = 7",),
+        ("DELETE FROM audit WHERE seq > 20",),
     ],
 )
 def test_a_damaged_trail_is_exit_7_and_the_report_says_so(
-    home: Home, tmp_path: Path, damage: str
+    home: Home, tmp_path: Path, damage: tuple[str, ...]
 ) -> None:
     story(home)
-    db = home.database()
-    db.run(damage)
-    db.close()
+    tamper(home, *damage)
     result = home.run("report --json")
     assert (result.code, result.json["audit"]["ok"]) == (7, False)
     assert result.error["code"] == "integrity"

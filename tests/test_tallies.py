@@ -14,6 +14,7 @@ import pytest
 from bunkerctl import forks, tallies
 from conftest import Home
 from test_report import report, story
+from wholeness import reworded
 
 
 @pytest.fixture
@@ -62,7 +63,8 @@ def test_what_was_pruned_need_not_end_at_a_subtree(home: Home) -> None:
 def test_damage_is_found_in_whatever_part_it_is(home: Home, seq: int) -> None:
     story(home)
     db = home.database()
-    db.run("UPDATE audit SET event = replace(event, 'ok', 'OK') WHERE seq = ?", seq)
+    for statement in reworded(seq, "replace(text, 'ok', 'OK')"):
+        db.run(statement)
     found = home.run("report --json")
     assert (found.code, found.json["audit"]["first_bad"]) == (7, seq)
     db.run("DELETE FROM audit WHERE seq = ?", seq)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from bunkerctl import merkle
+from bunkerctl import merkle, times
+from bunkerctl.store import audit
 from bunkerctl.store.connection import Database
 from conftest import Home
 from residue import found
@@ -89,8 +90,57 @@ def tamper(home: Home, *statements: str) -> None:
     db.close()
 
 
+def leaves(db: Database) -> list[str]:
+    """Return every audit event, as its canonical JSON."""
+    return [leaf for _, leaf in audit.page(db, 0, -1)]
+
+
+def put_leaf(db: Database, leaf: str) -> bytes:
+    """Store an event under its number, by its canonical JSON; return the hash of the leaf."""
+    said = {"commitment": None, "token": None, **json.loads(leaf)}
+    text = audit.wording(said)
+    db.run("INSERT OR IGNORE INTO wordings (text) VALUES (?)", text)
+    digest = merkle.leaf_hash(leaf.encode())
+    db.run(
+        "INSERT OR REPLACE INTO audit "
+        "VALUES (?, (SELECT id FROM wordings WHERE text = ?), ?, unhex(?, '-'), unhex(?), ?)",
+        said["seq"],
+        text,
+        times.parse_date(said["at"]),
+        said["token"],
+        said["commitment"],
+        digest,
+    )
+    return digest
+
+
+def reworded(seq: int, text: str) -> tuple[str, str]:
+    """Return the statements that give one event another wording, by an SQL expression of its own.
+
+    Its hash stays.
+    """
+    return (
+        f"INSERT INTO wordings (text) SELECT {text} FROM wordings "
+        f"JOIN audit ON id = wording WHERE seq = {seq}",
+        f"UPDATE audit SET wording = (SELECT max(id) FROM wordings) WHERE seq = {seq}",
+    )
+
+
 def make_older(db: Database) -> None:
     """Make of a database what its version 2 was."""
+    rows = db.rows("SELECT seq, hash, at, token FROM audit ORDER BY seq")
+    told = leaves(db)
+    db.run("DROP TABLE audit")
+    db.run("DROP TABLE wordings")
+    db.run(
+        "CREATE TABLE audit (seq INTEGER PRIMARY KEY, event TEXT NOT NULL, "
+        "hash BLOB NOT NULL CHECK (length(hash) = 32), at INTEGER NOT NULL, token BLOB) STRICT"
+    )
+    db.run("CREATE INDEX audit_token ON audit (token, seq) WHERE token IS NOT NULL")
+    db.run_many(
+        "INSERT INTO audit VALUES (?, ?, ?, ?, ?)",
+        [(row[0], leaf, *row[1:]) for row, leaf in zip(rows, told, strict=True)],
+    )
     db.run("ALTER TABLE backups DROP COLUMN moving")
     db.run("ALTER TABLE totals DROP COLUMN largest")
     db.run("DELETE FROM migrations WHERE version > 2")

@@ -11,7 +11,7 @@ from bunkerctl.manifests import Manifest
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
 from bunkerctl.store import backups as store
-from bunkerctl.store import state
+from bunkerctl.store import schema, state
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Vault
 
@@ -239,6 +239,7 @@ class _Frozen:
     ) -> None:
         key, _ = manifest.keys_of(own)
         self._db = Database(path, key, 0.0, frozen=True)
+        schema.read_as_current(self._db)
         header, origin = header_of(manifest), surroundings.origin
         self._vault = Vault(path, header, self._db, origin, 0.0, surroundings.clock)
 

@@ -270,15 +270,14 @@ def _erasures(vault: Vault, period: Period, pruned: int) -> Erasures:
     reasons = {reason: people for reason, people, _ in counted}
     newest = []
     for one in tombstones.newest(vault.db, *span, MOST_ERASURES):
-        leaf = events.by_seq(vault.db, one.event)
-        digest = None if leaf is None else merkle.leaf_hash(leaf.encode()).hex()
+        leaf = events.hash_of(vault.db, one.event)
         newest.append(
             Erasure(
                 token=one.token,
                 erased_at=one.erased_at,
                 reason=one.reason,
                 event=one.event,
-                leaf=digest,
+                leaf=None if leaf is None else leaf.hex(),
             )
         )
     return Erasures(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from bunkerctl import crypto, errors, files, hashing, jsontext, keys, times, uuids
+from bunkerctl import crypto, errors, files, hashing, keys, uuids
 from bunkerctl.directory import (
     DATABASE,
     LEDGER,
@@ -151,7 +151,7 @@ class Vault:
         self.saved = self.saved or changed
 
 
-_UNKEPT: tuple[str, str | None] = ("", None)
+_UNKEPT: audit.Told = ("", None, None)
 
 
 class Transaction:
@@ -163,14 +163,13 @@ class Transaction:
         self.now = vault.now()
         schema.version(vault.db)  # another process may have migrated it since it was opened
         self._tree = audit.tree(vault.db)
-        self._events: list[tuple[str, str | None]] = []
-        """The events so far, with their tokens: they are stored when the transaction ends.
+        self._events: list[audit.Told] = []
+        """The events so far: they are stored when the transaction ends.
 
         One that is not kept has none to store, and may be very long.
         """
         self._keep = keep
         self._changes, self._changed = vault.db.changes(), False
-        self._at = times.text(self.now)
 
     @contextmanager
     def attempt(self, action: str, token: str | None = None) -> Iterator[None]:
@@ -208,11 +207,8 @@ class Transaction:
         is what an action has besides, never a person's data: the id of a key, times, and what an
         expstatus `was`, so that the trail can be counted.
         """
-        seq = self._tree.size + len(self._events) + 1
         said = {
             "v": 1,
-            "seq": seq,
-            "at": self._at,
             "action": action,
             "outcome": outcome,
             "token": token,
@@ -222,10 +218,8 @@ class Transaction:
             **vars(self.vault.origin),
             **more,
         }
-        self._events.append(
-            (jsontext.dumps(_known(said), sort_keys=True), token) if self._keep else _UNKEPT
-        )
-        return seq
+        self._events.append((audit.wording(said), token, commitment) if self._keep else _UNKEPT)
+        return self._tree.size + len(self._events)
 
     def write_events(self) -> None:
         """Store the events so far, to be read in this transaction; not within an attempt."""
@@ -244,11 +238,6 @@ class Transaction:
         """
         self.write_events()
         return self._changed
-
-
-def _known(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what is not None."""
-    return {name: value for name, value in said.items() if value is not None}
 
 
 class Surroundings(Value):

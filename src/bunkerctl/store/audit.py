@@ -1,11 +1,16 @@
-"""Audit events: the canonical JSON is what counts.
+"""Audit events: the canonical JSON is what counts, and it is stored in parts.
 
-The other columns are for looking up, and the leaf's hash tells which event was altered.
+Most events say what others have said, of another person at another time. So what is left of an
+event without its number, time, token and commitment is a wording, of which there is one for all
+events alike. An event is made of its row and its wording, and is nothing else; the hash of its
+leaf tells which one was altered.
 """
 
 from __future__ import annotations
 
-from bunkerctl import merkle, uuids
+from functools import lru_cache
+
+from bunkerctl import jsontext, merkle, times, uuids
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.model import ERASURES, Value
 
@@ -16,7 +21,10 @@ if TYPE_CHECKING:
 
     from bunkerctl.store.connection import Database
 
-Leaf = tuple[int, str, bytes, int, "bytes | None"]
+Told = tuple[str, "str | None", "str | None"]
+"""What `append` is given of an event: its wording, its token, its commitment (hex)."""
+
+Leaf = tuple[int, "str | None", bytes]
 
 Tallied = tuple[int, str, str, "bytes | None", str]
 
@@ -67,7 +75,9 @@ def prune(db: Database, left: Pruned) -> int:
         left.tree.frontier(),
         left.checkpoint,
     )
-    return db.run("DELETE FROM audit WHERE seq <= ?", left.tree.size)
+    count = db.run("DELETE FROM audit WHERE seq <= ?", left.tree.size)
+    db.run("DELETE FROM wordings WHERE id NOT IN (SELECT wording FROM audit)")
+    return count
 
 
 def last_before(db: Database, at: int) -> int:
@@ -81,19 +91,19 @@ def last_before(db: Database, at: int) -> int:
 def newest_commitment(db: Database, token: bytes) -> str | None:
     """Return the newest commitment to a person's record; None if no event has one."""
     row = db.row(
-        "SELECT event ->> '$.commitment' FROM audit WHERE token = ? "
-        "AND event ->> '$.commitment' IS NOT NULL ORDER BY seq DESC LIMIT 1",
+        "SELECT commitment FROM audit WHERE token = ? AND commitment IS NOT NULL "
+        "ORDER BY seq DESC LIMIT 1",
         token,
     )
-    return None if row is None else str(row[0])
+    return None if row is None else str(row[0].hex())
 
 
 def says_erased(db: Database, token: bytes) -> bool:
     """Tell whether an event says that a person was erased."""
     marks = ", ".join("?" * len(ERASURES))
     row = db.row(
-        "SELECT 1 FROM audit WHERE token = ? AND event ->> '$.outcome' = 'ok' "
-        f"AND event ->> '$.action' IN ({marks}) LIMIT 1",
+        "SELECT 1 FROM audit JOIN wordings ON id = wording WHERE token = ? "
+        f"AND text ->> '$.outcome' = 'ok' AND text ->> '$.action' IN ({marks}) LIMIT 1",
         token,
         *ERASURES,
     )
@@ -123,17 +133,86 @@ def hashes(db: Database, after: int, limit: int) -> list[bytes]:
     ]
 
 
-def append(
-    db: Database, tree: merkle.Tree, events: Iterable[tuple[str, str | None]], at: int
-) -> None:
-    """Add (event, token) after those of the tree, and move the tree on over them."""
-    rows: list[Leaf] = []
-    for event, token in events:
-        leaf = merkle.leaf_hash(event.encode())
-        tree.append(leaf)
-        rows.append((tree.size, event, leaf, at, None if token is None else uuids.to_bytes(token)))
-    db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", rows)
+def wording(said: dict[str, Any]) -> str:
+    """Return what is stored once for all events that say this: members that are None are not said.
+
+    Of `at`, `commitment` and `token` it has only whether they are there.
+    """
+    emptied = {**said, "at": "", "seq": 0}
+    for name in ("commitment", "token"):
+        if said[name] is not None:
+            emptied[name] = ""
+    known = {name: value for name, value in emptied.items() if value is not None}
+    return jsontext.dumps(known, sort_keys=True)
+
+
+def hash_of(db: Database, seq: int) -> bytes | None:
+    """Return the leaf hash of an event, as it was stored; None if it is missing."""
+    row = db.row("SELECT hash FROM audit WHERE seq = ?", seq)
+    return None if row is None else row[0]
+
+
+def append(db: Database, tree: merkle.Tree, events: Iterable[Told], at: int) -> None:
+    """Add events after those of the tree, and move the tree on over them."""
+    numbers: dict[str, int] = {}
+    rows: list[tuple[Any, ...]] = []
+    for seq, (text, token, commitment) in enumerate(events, tree.size + 1):
+        if text not in numbers:
+            numbers[text] = _number(db, text)
+        raw = None if token is None else uuids.to_bytes(token)
+        committed = None if commitment is None else bytes.fromhex(commitment)
+        leaf = merkle.leaf_hash(_whole(seq, text, at, raw, committed).encode())
+        rows.append((seq, numbers[text], at, raw, committed, leaf))
+    tree.extend([row[-1] for row in rows])
+    db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?)", rows)
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
+
+
+def _number(db: Database, text: str) -> int:
+    row = db.row("SELECT id FROM wordings WHERE text = ?", text)
+    return row[0] if row else db.insert("INSERT INTO wordings (text) VALUES (?)", text)
+
+
+@lru_cache(maxsize=256)
+def _form(text: str) -> tuple[str, bool, bool]:
+    """Return a wording as a format, and whether it has a token and a commitment.
+
+    In a string, a quotation mark would have a backslash before it: so what is looked for is found
+    as a member or not at all.
+    """
+    form = text.replace("%", "%%").replace('"seq":0,', '"seq":%(seq)d,')
+    for name in ("at", "commitment", "token"):
+        form = form.replace(f'"{name}":""', f'"{name}":"%({name})s"')
+    return form, '"token":""' in text, '"commitment":""' in text
+
+
+_written = lru_cache(times.text)
+
+
+def _whole(seq: int, text: str, at: int, token: bytes | None, commitment: bytes | None) -> str:
+    """Return an event.
+
+    Raises:
+        IntegrityFailure: the row and the wording do not fit each other.
+    """
+    try:
+        form, has_token, has_commitment = _form(text)
+        if has_token == (token is None) or has_commitment == (commitment is None):
+            raise ValueError("a token or a commitment too many, or too few")
+        return form % {
+            "seq": seq,
+            "at": _written(at),
+            "token": "" if token is None else uuids.to_text(token),
+            "commitment": "" if commitment is None else commitment.hex(),
+        }
+    except (AttributeError, OverflowError, TypeError, ValueError):
+        raise IntegrityFailure(
+            f"event {seq} of the audit trail is damaged", hint="run `audit verify`"
+        ) from None
+
+
+_PARTS = "seq, text, at, token, commitment"
+_WITH_WORDING = "FROM audit LEFT JOIN wordings ON id = wording"
 
 
 def page(
@@ -143,15 +222,26 @@ def page(
     where: Iterable[str] = (),
     parameters: Iterable[Any] = (),
 ) -> list[tuple[int, str]]:
-    """Return up to `limit` (seq, event), oldest first, from behind `after`."""
+    """Return up to `limit` (seq, event), oldest first, from behind `after`.
+
+    Raises:
+        IntegrityFailure: one of them is damaged.
+    """
     conditions = " AND ".join(("seq > ?", *where))
-    return _pairs(
-        db.rows(
-            f"SELECT seq, event FROM audit WHERE {conditions} ORDER BY seq LIMIT ?",
-            after,
-            *parameters,
-            limit,
-        )
+    rows = db.rows(
+        f"SELECT {_PARTS} {_WITH_WORDING} WHERE {conditions} ORDER BY seq LIMIT ?",
+        after,
+        *parameters,
+        limit,
+    )
+    return [(row[0], _whole(*row)) for row in rows]
+
+
+def says(name: str) -> str:
+    """Return the condition that a member of the event is a parameter, for `page`."""
+    return (
+        "wording IN (SELECT id FROM wordings "
+        f"WHERE iif(json_valid(text), text ->> '$.{name}', NULL) = ?)"
     )
 
 
@@ -169,15 +259,16 @@ def nth_newest(
 
 
 def by_seq(db: Database, seq: int) -> str | None:
-    row = db.row("SELECT event FROM audit WHERE seq = ?", seq)
-    return None if row is None else str(row[0])
+    """Return an event; raise IntegrityFailure if it is damaged."""
+    row = db.row(f"SELECT {_PARTS} {_WITH_WORDING} WHERE seq = ?", seq)
+    return None if row is None else _whole(*row)
 
 
 def newest_is(db: Database, action: str, outcome: str, key_id: str) -> bool:
     """Tell whether the newest event is of that action and outcome, about that master key."""
     row = db.row(
-        "SELECT event ->> '$.action', event ->> '$.key_id', event ->> '$.outcome' "
-        "FROM audit ORDER BY seq DESC LIMIT 1"
+        "SELECT text ->> '$.action', text ->> '$.key_id', text ->> '$.outcome' "
+        f"{_WITH_WORDING} ORDER BY seq DESC LIMIT 1"
     )
     return row == (action, key_id, outcome)
 
@@ -188,13 +279,21 @@ def newest_at(db: Database) -> int:
 
 
 def leaves(db: Database, after: int, limit: int) -> list[Leaf]:
-    """Return up to `limit` (seq, event, hash, at, token) from behind `after`, to be verified."""
-    rows: list[Any] = db.rows(
-        "SELECT seq, event, hash, at, token FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
-        after,
-        limit,
+    """Return up to `limit` (seq, event, hash) from behind `after`, to be verified.
+
+    The event is None if its row and its wording do not fit each other.
+    """
+    rows = db.rows(
+        f"SELECT {_PARTS}, hash {_WITH_WORDING} WHERE seq > ? ORDER BY seq LIMIT ?", after, limit
     )
-    return rows
+    return [(row[0], _whole_or_none(*row[:-1]), row[-1]) for row in rows]
+
+
+def _whole_or_none(*parts: Any) -> str | None:
+    try:
+        return _whole(*parts)
+    except IntegrityFailure:
+        return None
 
 
 def tallied(db: Database, after: int, limit: int) -> list[Tallied]:
@@ -202,24 +301,24 @@ def tallied(db: Database, after: int, limit: int) -> list[Tallied]:
 
     A row has seq, event, time (RFC 3339), the token if a person's data were read, and as a JSON
     array what is counted: action, outcome, actor, what an expstatus `was` before it changed, the
-    first field that changed, and how many records were erased. All is from the event itself, not
-    from the columns beside it. An event that is no JSON is left out.
+    first field that changed, and how many records were erased. An event that is damaged, or no
+    JSON, is left out.
     """
-    rows: list[Any] = db.rows(
+    rows = db.rows(
         f"""
-        SELECT seq, event,
-            coalesce(CAST(event ->> '$.at' AS TEXT), ''),
-            CASE WHEN event ->> '$.action' IN ({", ".join(f"'{one}'" for one in READINGS)})
-                AND event ->> '$.outcome' = 'ok' THEN unhex(event ->> '$.token', '-') END,
-            json_extract(event, '$.action', '$.outcome', '$.actor', '$.was', '$.fields[0]',
+        SELECT {_PARTS}, text ->> '$.outcome' = 'ok'
+                AND text ->> '$.action' IN ({", ".join(f"'{one}'" for one in READINGS)}),
+            json_extract(text, '$.action', '$.outcome', '$.actor', '$.was', '$.fields[0]',
                 '$.counts.records')
-        FROM audit WHERE seq > ? AND json_valid(event) ORDER BY seq LIMIT ?
+        {_WITH_WORDING} WHERE seq > ? AND json_valid(text) ORDER BY seq LIMIT ?
         """,
         after,
         limit,
     )
-    return rows
-
-
-def _pairs(rows: list[tuple[Any, ...]]) -> list[tuple[int, str]]:
-    return [(int(seq), str(event)) for seq, event in rows]
+    found: list[Tallied] = []
+    for *parts, read, kind in rows:
+        event = _whole_or_none(*parts)
+        if event is not None:
+            seq, _, at, token, _ = parts
+            found.append((seq, event, _written(at), token if read else None, kind))
+    return found

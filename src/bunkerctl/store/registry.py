@@ -96,6 +96,7 @@ IMPERSONAL = {
     "tombstones": "what remains of an erased person: no more than the evidence of the erasure",
     "totals": "counts",
     "tree": "hashes of audit events",
+    "wordings": "what audit events have in common, once",
 }
 
 

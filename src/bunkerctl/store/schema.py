@@ -137,6 +137,58 @@ UPDATE totals SET largest = (SELECT coalesce(max(length(bytes)), 0) FROM drawer)
 """
 
 
+_EMPTIED = """
+CASE WHEN json_valid(event) THEN
+    replace(replace(replace(replace(event,
+        '"at":"' || coalesce(event ->> '$.at', '') || '"', '"at":""'),
+        '"seq":' || coalesce(event ->> '$.seq', '') || ',', '"seq":0,'),
+        '"token":"' || coalesce(event ->> '$.token', '') || '"', '"token":""'),
+        '"commitment":"' || coalesce(event ->> '$.commitment', '') || '"', '"commitment":""')
+ELSE event END
+"""
+"""The wording of an event that was stored whole: see `store.audit`."""
+
+_COMMITMENT = "unhex(iif(json_valid(event), event ->> '$.commitment', NULL))"
+
+SIXTH = f"""
+-- What events say again and again is stored once: see store/audit.py.
+CREATE TABLE wordings (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+) STRICT;
+
+DROP INDEX audit_token;
+
+ALTER TABLE audit RENAME TO whole;
+
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    wording INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    token BLOB,
+    commitment BLOB,
+    hash BLOB NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+INSERT OR IGNORE INTO wordings (text) SELECT {_EMPTIED} FROM whole ORDER BY seq;
+
+INSERT INTO audit
+SELECT seq, (SELECT id FROM wordings WHERE text = {_EMPTIED}), at, token, {_COMMITMENT}, hash
+FROM whole ORDER BY seq;
+
+DROP TABLE whole;
+
+CREATE INDEX audit_token ON audit (token, seq) WHERE token IS NOT NULL;
+"""
+
+_AS_SIXTH = f"""
+CREATE TEMP VIEW wordings AS SELECT seq AS id, {_EMPTIED} AS text FROM main.audit;
+
+CREATE TEMP VIEW audit AS
+SELECT seq, seq AS wording, at, token, {_COMMITMENT} AS commitment, hash FROM main.audit;
+"""
+
+
 def _first(db: Database) -> None:
     _run(db, FIRST)
 
@@ -159,12 +211,16 @@ def _fifth(_db: Database) -> None:
     """Change no table: an older program would not understand identities by initials alone."""
 
 
+def _sixth(db: Database) -> None:
+    _run(db, SIXTH)
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         db.run(statement)
 
 
-MIGRATIONS = (_first, _second, _third, _fourth, _fifth)
+MIGRATIONS = (_first, _second, _third, _fourth, _fifth, _sixth)
 """In order; a vault's version is how many of them it has had."""
 
 
@@ -196,6 +252,12 @@ def migrate(db: Database, now: int) -> None:
         except BaseException:
             db.rollback()
             raise
+
+
+def read_as_current(db: Database) -> None:
+    """Let a backup of an older version, which cannot be migrated, be read like one of this."""
+    if version(db) < MIGRATIONS.index(_sixth) + 1:
+        _run(db, _AS_SIXTH)
 
 
 def columns(db: Database) -> dict[str, list[str]]:
