@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := build/bare
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test torture lint docs wheel smoke bench bench-report clean
+.PHONY: help demo test torture lint docs wheel smoke bench bench-large bench-report clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,7 +16,8 @@ help:
 	@echo "make docs     write the generated files: man pages, completions, reference"
 	@echo "make wheel    build the wheel into dist/"
 	@echo "make smoke    install the wheel into a bare venv, and try it there"
-	@echo "make bench    measure a cold call against its floor"
+	@echo "make bench    measure cold calls and 20,000 people against their floors, in two minutes"
+	@echo "make bench-large  the same people, up to a million, for a quarter of an hour"
 	@echo "make bench-report  measure a report on a million people, for half an hour"
 
 demo: $(VENV)/.installed
@@ -49,7 +50,10 @@ smoke: $(BARE)/.installed
 	tools/smoke.sh $(BARE)
 
 bench: $(BARE)/.installed
-	$(BARE)/bin/python bench/cold.py bench/RESULTS.md
+	$(BARE)/bin/python bench/run.py bench/RESULTS.md
+
+bench-large: $(BARE)/.installed
+	$(BARE)/bin/python bench/run.py bench/LARGE.md 10000 100000 1000000
 
 bench-report: $(BARE)/.installed
 	$(BARE)/bin/python bench/report.py bench/REPORT.md

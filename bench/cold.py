@@ -1,145 +1,180 @@
-"""How long a cold call takes, beside the least that any program must do: its floor.
+"""How long a cold call takes, beside the least that any Python program takes: its base.
 
-Run by `make bench` with the Python of a venv that has the wheel alone: as a user has it,
-compiled. Floor and command take turns, so that a busy machine slows both; what counts is the
-ratio of the medians. Writes a table to the file named.
+Base, floor and commands take turns, so that a busy machine slows all of them; what counts is the
+ratio of the medians.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import platform
+import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from bunkerctl import crypto, keys
-from bunkerctl.directory import read_header
+from machine import PROGRAM, Cost, Place, Row, run
 
 ROUNDS = 40
 BASE = "base: python -c pass"
-FLOOR_NAME = "floor: import sqlcipher3, open with the raw key, one SELECT"
-UNLOCKED = "bunkerctl user get login:ann --json, unlocked"
+FLOOR = "floor: import sqlcipher3, open with the raw key, one SELECT"
+GET = "user get login:ann --json"
+UNLOCKED = f"{GET}, unlocked"
+KEYRING = f"{GET}, key in a gnome-keyring"
 GOALS = {
-    "bunkerctl user get login:ann --json": 3.0,
-    "bunkerctl exp start login:ann --json": 3.0,
-    "bunkerctl exp status login:ann --json": 3.0,
-    "bunkerctl user add": 3.0,
+    GET: 3.0,
+    "exp start login:ann --json": 3.0,
+    "exp status login:ann --json": 3.0,
+    "exp retain TOKEN --json": 3.0,
+    "user add": 3.0,
     UNLOCKED: 3.5,
-    "bunkerctl status --json": 9,
-    "bunkerctl user list --json": 9,
-    "bunkerctl audit list --limit 100 --json": 9,
-    "bunkerctl exp sweep --json": 9,
-    "bunkerctl --help": 7,
-    "bunkerctl --version": 1.2,
+    KEYRING: 14.0,
+    "status --json": 9.0,
+    "user list --json": 9.0,
+    "audit list --limit 100 --json": 9.0,
+    "exp sweep --json": 9.0,
+    "--help": 7.0,
+    "--version": 1.2,
 }
 """What is measured, and how many times the base it may take at most."""
 
-FLOOR = """
+SELECT = """
 import sqlcipher3
 db = sqlcipher3.connect({path!r})
 db.set_key({key!r})
 print(db.execute("SELECT bytes FROM drawer WHERE id = 1").fetchone())
 """
-RECORD = b'{"login":"ann","email":"ann@example.com","name":"Ann Lee","age":41}'
+RECORD = '{{"login":"{login}","email":"{login}@example.com","name":"Ann Lee","age":41}}'
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as home:
-        table = measure(home)
-    print(table)
-    Path(sys.argv[1]).write_text(table, encoding="utf-8")
-
-
-def measure(home: str) -> str:
-    program = str(Path(sys.executable).parent / "bunkerctl")
-    key_file, vault = os.path.join(home, "key"), os.path.join(home, "vault")
-    environment = {
-        "HOME": home,
-        "PATH": os.environ["PATH"],
-        "BUNKERCTL_VAULT": vault,
-        "BUNKERCTL_KEY_FILE": key_file,
+def measure(place: Place) -> Iterator[Row]:
+    """Yield a row for each command, in a small vault."""
+    home = Path(place.home)
+    _given("ann", home / "ann")
+    place.run("user add", str(home / "ann"))
+    select = SELECT.format(path=place.database, key=f"x'{place.raw_key().hex()}'")
+    lines = {BASE: [sys.executable, "-c", "pass"], FLOOR: [sys.executable, "-c", select]}
+    lines |= {name: [PROGRAM, *name.partition(",")[0].split()] for name in GOALS}
+    environments = dict.fromkeys(lines, place.environment)
+    environments[UNLOCKED] = _slow_key(place)
+    with _keyring(place) as desktop:
+        if desktop is None:
+            del lines[KEYRING]
+        else:
+            environments[KEYRING] = desktop
+        costs = _in_turns(place, lines, environments)
+    run([PROGRAM, "lock", "-q"], environments[UNLOCKED])
+    medians = {
+        name: statistics.median(cost.wall for cost in taken) for name, taken in costs.items()
     }
+    yield from _rows(medians)
 
-    people = (b'{"login":"user%d","name":"Ann Lee"}' % number for number in range(ROUNDS))
 
-    def once(line: list[str], stdin: bytes = b"", variables: dict[str, str] = environment) -> float:
-        start = time.perf_counter()
-        subprocess.run(
-            line,
-            input=stdin,
-            env=variables,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
-        return time.perf_counter() - start
-
-    once([program, "init", "-q"])
-    once([program, "user", "add"], RECORD)
-    master = keys.parse(Path(key_file).read_bytes(), "the key file")
-    raw = crypto.database_key(master, uuid.UUID(read_header(vault).vault_id).bytes)
-    floor = FLOOR.format(path=os.path.join(vault, "vault.db"), key=f"x'{raw.hex()}'")
-    lines = {
-        BASE: [sys.executable, "-c", "pass"],
-        FLOOR_NAME: [sys.executable, "-c", floor],
-        **{name: [program, *name.split()[1:]] for name in GOALS if name != UNLOCKED},
-    }
-    times: dict[str, list[float]] = {name: [] for name in [*lines, UNLOCKED]}
-    unlocked = slow_key(environment, home, program)
-    for _ in range(ROUNDS):
+def _in_turns(
+    place: Place, lines: dict[str, list[str]], environments: dict[str, dict[str, str]]
+) -> dict[str, list[Cost]]:
+    costs: dict[str, list[Cost]] = {name: [] for name in lines}
+    given = Path(place.home) / "given"
+    for number in range(ROUNDS):
+        _given(f"cold{number}", given)
         for name, line in lines.items():
-            stdin = next(people) if name == "bunkerctl user add" else b""
-            times[name].append(once(line, stdin))
-        times[UNLOCKED].append(once(lines["bunkerctl user get login:ann --json"], b"", unlocked))
-    subprocess.run([program, "lock", "-q"], env=unlocked, stdout=subprocess.DEVNULL, check=True)
-    return report({name: statistics.median(taken) for name, taken in times.items()})
+            stdin = str(given) if name == "user add" else os.devnull
+            words = [_waiting(place) if word == "TOKEN" else word for word in line]
+            costs[name].append(run(words, environments[name], stdin))
+    return costs
 
 
-def slow_key(environment: dict[str, str], home: str, program: str) -> dict[str, str]:
+def _given(login: str, path: Path) -> None:
+    path.write_text(RECORD.format(login=login))
+
+
+def _waiting(place: Place) -> str:
+    """Return the exptoken of somebody who waits."""
+    answer = subprocess.run(
+        [PROGRAM, "exp", "start", "login:ann", "--restart", "--json"],
+        env=place.environment,
+        capture_output=True,
+        check=True,
+    )
+    return str(json.loads(answer.stdout)["exptoken"])
+
+
+def _rows(medians: dict[str, float]) -> Iterable[Row]:
+    base = medians[BASE]
+    for name, taken in medians.items():
+        goal = GOALS.get(name)
+        yield Row(
+            name if goal is None else f"`bunkerctl {name}`",
+            f"{taken * 1000:.1f} ms",
+            f"{base * 1000:.1f} ms",
+            f"{taken / base:.2f}",
+            "" if goal is None else f"≤ {goal:g} × base",
+            None if goal is None else taken <= goal * base,
+        )
+
+
+def _slow_key(place: Place) -> dict[str, str]:
     """Return an environment in which a command has the key, and unlock the vault there."""
-    settings = os.path.join(home, "command.toml")
-    Path(settings).write_text(f'[key]\ncommand = "cat {environment["BUNKERCTL_KEY_FILE"]}"\n')
-    found = {**environment, "BUNKERCTL_CONFIG": settings}
+    settings = os.path.join(place.home, "command.toml")
+    Path(settings).write_text(f'[key]\ncommand = "cat {place.key_file}"\n')
+    found = {**place.environment, "BUNKERCTL_CONFIG": settings}
     del found["BUNKERCTL_KEY_FILE"]
-    line = [program, "unlock", "--for", "1h", "-q"]
-    subprocess.run(line, env=found, stdout=subprocess.DEVNULL, check=True)
+    run([PROGRAM, "unlock", "--for", "1h", "-q"], found)
     return found
 
 
-def report(medians: dict[str, float]) -> str:
-    base, floor = medians[BASE], medians[FLOOR_NAME]
-    rows = [row(name, taken, base, floor) for name, taken in medians.items()]
-    return "\n".join(
-        [
-            "# A cold call",
-            "",
-            f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {platform.machine()}, Python"
-            f" {platform.python_version()}, bunkerctl {metadata.version('bunkerctl')},"
-            f" sqlcipher3 {metadata.version('sqlcipher3')}, typer {metadata.version('typer')};"
-            f" median of {ROUNDS}, taken in turns; load {os.getloadavg()[0]:.1f}.",
-            "",
-            "| what | time | × base | × floor | goal, × base |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-        ]
+@contextmanager
+def _keyring(place: Place) -> Iterator[dict[str, str] | None]:
+    """Yield an environment with a D-Bus of its own, and a vault whose key a gnome-keyring has.
+
+    None if the two are not installed.
+    """
+    if None in (shutil.which("dbus-daemon"), shutil.which("gnome-keyring-daemon")):
+        yield None
+        return
+    home = os.path.join(place.home, "desktop")
+    os.mkdir(home)
+    found = {**place.environment, "HOME": home, "BUNKERCTL_VAULT": os.path.join(home, "vault")}
+    del found["BUNKERCTL_KEY_FILE"]
+    bus = subprocess.Popen(
+        ["dbus-daemon", "--session", "--nofork", "--print-address"],
+        env=found,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
+    assert bus.stdout is not None
+    found["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().strip()
+    daemon = subprocess.Popen(
+        ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
+        env=found,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert daemon.stdin is not None
+        with daemon.stdin as stdin:
+            stdin.write(b"password")
+        _until_it_opens(found)
+        run([PROGRAM, "user", "add"], found, os.path.join(place.home, "ann"))
+        yield found
+    finally:
+        for process in (daemon, bus):
+            process.kill()
+            process.wait()
 
 
-def row(name: str, taken: float, base: float, floor: float) -> str:
-    goal = GOALS.get(name)
-    said = ""
-    if goal is not None:
-        said = f"{goal}: {'reached' if taken <= goal * base else 'missed'}"
-    return f"| {name} | {taken * 1000:.1f} ms | {taken / base:.2f} | {taken / floor:.2f} | {said} |"
-
-
-if __name__ == "__main__":
-    main()
+def _until_it_opens(environment: dict[str, str]) -> None:
+    for _ in range(50):
+        time.sleep(0.1)
+        try:
+            run([PROGRAM, "init", "-q", "--no-recovery"], environment)
+            return
+        except RuntimeError:
+            continue
+    raise RuntimeError("gnome-keyring-daemon did not start")

@@ -194,7 +194,7 @@ def scan(database: str, key: bytes) -> float:
 def scanned(database: str, key: bytes) -> int:
     """Read every event; return how many there are."""
     db = Database(database, key, 1.0)
-    events, _ = db.one("SELECT count(*), sum(length(event)) FROM audit")
+    events, _ = db.one("SELECT count(*), sum(length(hash)) FROM audit")
     db.close()
     return int(events)
 
