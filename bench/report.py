@@ -34,7 +34,7 @@ from bunkerctl.vault import Surroundings, Transaction, Vault, open_vault
 
 ROUNDS = 3
 MONTHS = 60
-BATCH = 5000
+BATCH = 500
 GOAL_SECONDS = 10
 SIZES = (1_000_000, 1_000_000, 1_000_000, 3_000_000)
 ACTORS = ("crm", "support", "ann", "bob", "nightly")
@@ -86,6 +86,7 @@ class Filling:
         start, span = self.now, self.end - self.now
         while done < people:
             self.now = start + span * done / people
+            vault.origin = self.origin(self.chance.choice(ACTORS))
             with vault.transaction() as tx:
                 for _ in range(min(BATCH, people - done)):
                     self._add(tx)
@@ -104,14 +105,12 @@ class Filling:
         token = self.token()
         identities = {"login": token[:8], "email": f"{token[:13]}@example.com"}
         record = {**identities, "name": "Ann Lee", "street": "1 Long Street", "born": "1980-01-01"}
-        tx.vault.origin = self.origin("crm")
         key = people.put_in(tx, [people.prepare(tx.vault, record, identities, token=token)])
         self.living.append((key, token))
 
     def _act(self, tx: Transaction) -> None:
         kind = self.chance.random()
         key, token = self.living[int(self.chance.random() ** 3 * len(self.living))]
-        tx.vault.origin = self.origin(self.chance.choice(ACTORS))
         if kind < 0.7:
             tx.event(self.chance.choice(("user.get", "user.get", "exp.status")), token=token)
         elif kind < 0.8:

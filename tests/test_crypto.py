@@ -70,25 +70,27 @@ def test_the_keys_stay_the_same_for_the_vaults_that_exist() -> None:
     assert crypto.key_id(MASTER, VAULT) == "5f67183ddeabe86d"
     database_key = "19fba4784c7518d54260c13286ad5d5cd26d6c7371c5fe6a7f0c6598877c0cc7"
     assert crypto.database_key(MASTER, VAULT).hex() == database_key
-    assert crypto.identity_tag(MASTER, "email", "ann@example.com") == 8440212469173862803
+    assert crypto.identity_tagger(MASTER)("email", "ann@example.com") == 8440212469173862803
     commitment = "cd462b377f68bc4afa8c0b472d2234e9c5015aff69a7bf9c7315bac5cfd66b91"
     assert crypto.commitment(VAULT, b'{"login":"ann"}') == commitment
 
 
 @given(KEYS, st.sampled_from(IDENTITY_KINDS), st.text(st.characters(exclude_categories=["Cs"])))
 def test_an_identity_tag_is_a_signed_64_bit_integer(key: bytes, kind: str, value: str) -> None:
-    tag = crypto.identity_tag(key, kind, value)
+    tag = crypto.identity_tagger(key)(kind, value)
     assert -(2**63) <= tag < 2**63
-    assert tag == crypto.identity_tag(key, kind, value)
-    assert len({crypto.identity_tag(key, each, value) for each in IDENTITY_KINDS}) == 4
-    assert crypto.identity_tag(bytes(32), kind, value) != tag or key == bytes(32)
+    assert tag == crypto.identity_tagger(key)(kind, value)
+    assert len({crypto.identity_tagger(key)(each, value) for each in IDENTITY_KINDS}) == 4
+    assert crypto.identity_tagger(bytes(32))(kind, value) != tag or key == bytes(32)
 
 
 def test_identity_tags_have_both_signs_and_kind_and_value_do_not_run_together() -> None:
-    tags = [crypto.identity_tag(MASTER, "login", str(number)) for number in range(100)]
+    tags = [crypto.identity_tagger(MASTER)("login", str(number)) for number in range(100)]
     assert min(tags) < 0 < max(tags)
     assert len(set(tags)) == 100
-    assert crypto.identity_tag(MASTER, "login", "ab") != crypto.identity_tag(MASTER, "logina", "b")
+    assert crypto.identity_tagger(MASTER)("login", "ab") != crypto.identity_tagger(MASTER)(
+        "logina", "b"
+    )
 
 
 @given(IDS, IDS, st.binary(max_size=50), st.binary(max_size=50))

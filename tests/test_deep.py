@@ -267,7 +267,7 @@ def planted(home: Home, *, event: bool = False) -> str:
     """Put in a person behind the program's back."""
     db = home.database()
     index_key = db.one("SELECT value FROM meta WHERE name = 'index_key'")[0]
-    tag = crypto.identity_tag(index_key, "login", "eve")
+    tag = crypto.identity_tagger(index_key)("login", "eve")
     packed = users.pack({"login": "eve"}, {"login": "eve"})
     db.begin()
     users.insert(db, [users.Fresh(NOBODY, None, 1, {tag}, ["login"], packed)], home.now)

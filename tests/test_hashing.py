@@ -6,17 +6,21 @@ import hashlib
 import hmac
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bunkerctl import hashing
 
-Mac = Callable[[bytes, bytes], bytes]
 
-LEAN = (hashing._digest, hashing._mac)
+@pytest.fixture(
+    params=[vars(hashing)["sha256"], hashlib.sha256], ids=["CPython's own", "OpenSSL's"]
+)
+def hashed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash with one of the two, whatever was loaded before."""
+    monkeypatch.setattr(hashing, "_made", request.param)
+
 
 RFC_4231 = [
     # section 4: key, data, HMAC-SHA-256; keys shorter and longer than a block
@@ -34,16 +38,22 @@ RFC_4231 = [
 ]
 
 
+@pytest.mark.usefixtures("hashed")
 @pytest.mark.parametrize(("key", "message", "wanted"), RFC_4231)
 def test_the_mac_gives_what_the_rfc_says(key: bytes, message: bytes, wanted: str) -> None:
-    assert LEAN[1](key, message).hex() == wanted
+    assert hashing.mac(key, message).hex() == wanted
+    assert hashing.keyed(key)(message).hex() == wanted
 
 
-@given(key=st.binary(max_size=200), message=st.binary(max_size=300))
-def test_both_ways_of_hashing_are_one(key: bytes, message: bytes) -> None:
-    digest, mac = LEAN
-    assert digest(message) == hashlib.sha256(message).digest()
-    assert mac(key, message) == hmac.digest(key, message, "sha256")
+@pytest.mark.usefixtures("hashed")
+@given(key=st.binary(max_size=200), messages=st.lists(st.binary(max_size=300), max_size=3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_all_ways_of_hashing_are_one(key: bytes, messages: list[bytes]) -> None:
+    keyed = hashing.keyed(key)
+    for message in messages:
+        assert hashing.digest(message) == hashlib.sha256(message).digest()
+        wanted = hmac.digest(key, message, "sha256")
+        assert hashing.mac(key, message) == keyed(message) == wanted
 
 
 PROBE = """

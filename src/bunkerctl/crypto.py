@@ -10,6 +10,10 @@ import os
 
 from bunkerctl import hashing
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 KEY_BYTES = 32
 SALT_BYTES = 16
 _NONCE_BYTES, _TAG_BYTES = 12, 16
@@ -118,14 +122,18 @@ def _opened(key: bytes, sealed: bytes, about: bytes) -> bytes | None:
         return None
 
 
-def identity_tag(index_key: bytes, kind: str, value: str) -> int:
-    """Return the 64-bit signed integer under which an identity is indexed.
+def identity_tagger(index_key: bytes) -> Callable[[str, str], int]:
+    """Return what gives the 64-bit signed integer under which an identity (kind, value) is indexed.
 
     It is keyed inside the vault, so a stale copy of it says nothing without the vault.
     Two identities may share one: whoever looks up compares the identity itself.
     """
-    digest = hashing.mac(index_key, f"{kind}\0{value}".encode())
-    return int.from_bytes(digest[:8], "big", signed=True)
+    mac_of = hashing.keyed(index_key)
+
+    def tag(kind: str, value: str) -> int:
+        return int.from_bytes(mac_of(f"{kind}\0{value}".encode())[:8], "big", signed=True)
+
+    return tag
 
 
 def commitment(salt: bytes, record: bytes) -> str:

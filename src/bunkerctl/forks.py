@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from contextlib import contextmanager
 from functools import partial
 
+from bunkerctl.errors import Internal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any, BinaryIO, TypeVar
+
+    T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -29,7 +35,7 @@ def beside(works: Iterable[Callable[[], bytes]]) -> Iterator[list[partial[bytes]
     started: list[tuple[int, int]] = []
     try:
         for work in works:
-            started.append(_start(work))
+            started.append(_start(partial(_answer, work)))
         yield [partial(_all_of, end) for _, end in started]
     finally:
         for process, end in started:
@@ -38,14 +44,60 @@ def beside(works: Iterable[Callable[[], bytes]]) -> Iterator[list[partial[bytes]
             os.waitpid(process, 0)
 
 
-def _start(work: Callable[[], bytes]) -> tuple[int, int]:
-    """Return the new process, and the descriptor to read from."""
+def _answer(work: Callable[[], bytes], descriptor: int) -> None:
+    _write(descriptor, work())
+
+
+@contextmanager
+def ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Let a process of its own go through an iterator, one thing ahead of whoever takes them.
+
+    What it raises is raised here. At the end of the block the process is ended.
+    """
+
+    def work(descriptor: int) -> None:
+        try:
+            for thing in things:
+                _send(descriptor, (thing, None))
+            _send(descriptor, (None, StopIteration()))
+        except Exception as error:
+            _send(descriptor, (None, error))
+
+    process, end = _start(work)
+    try:
+        with open(end, "rb", buffering=1 << 20) as answers:
+            yield _received(answers)
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+
+
+def _send(descriptor: int, answer: tuple[object, Exception | None]) -> None:
+    _write(descriptor, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+
+
+def _received(answers: BinaryIO) -> Iterator[Any]:
+    while True:
+        try:
+            thing, error = pickle.load(answers)  # noqa: S301 - of a process of ours
+        except EOFError:
+            raise Internal("a process that was to help has ended") from None
+        if isinstance(error, StopIteration):
+            return
+        if error is not None:
+            raise error
+        yield thing
+
+
+def _start(work: Callable[[int], None]) -> tuple[int, int]:
+    """Return the new process, which is given a descriptor to write to, and where to read."""
     ours, theirs = os.pipe()
     # No signal may make the new process run on as if it were this one.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         process = os.fork()
         if process == 0:
+            os.close(ours)  # or it would wait for itself to read, if this one is killed
             _serve(work, theirs)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -53,18 +105,22 @@ def _start(work: Callable[[], bytes]) -> tuple[int, int]:
     return process, ours
 
 
-def _serve(work: Callable[[], bytes], descriptor: int) -> None:
+def _serve(work: Callable[[int], None], descriptor: int) -> None:
     """Do the work in the new process, which ends here."""
     try:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        content = memoryview(work())
-        while content:
-            content = content[os.write(descriptor, content) :]
+        work(descriptor)
     finally:
         os._exit(0)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _all_of(descriptor: int) -> bytes:

@@ -24,35 +24,44 @@ _BLOCK_BYTES = 64
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
-
-def _digest(message: bytes) -> bytes:
-    return sha256(message).digest()
-
-
-def _mac(key: bytes, message: bytes) -> bytes:
-    if len(key) > _BLOCK_BYTES:
-        key = _digest(key)
-    key = key.ljust(_BLOCK_BYTES, b"\0")
-    return _digest(key.translate(_OUTER) + _digest(key.translate(_INNER) + message))
-
-
-digest: Callable[[bytes], bytes] = _digest
-"""Return the 32 bytes of SHA-256 of a message."""
-
-mac: Callable[[bytes, bytes], bytes] = _mac
-"""Return the 32 bytes of HMAC-SHA256 of a key and a message."""
+_made = sha256
+"""What makes a hash: CPython's own, until `many`."""
 
 
 def many() -> None:
     """Hash with OpenSSL from now on: it is slow to load, and then the faster one."""
-    global digest, mac
-    import hmac
-    from hashlib import sha256
+    global _made  # noqa: PLW0603 - one for the process
+    from hashlib import sha256 as openssl
 
-    def by_openssl(message: bytes) -> bytes:
-        return sha256(message).digest()
+    _made = openssl
 
-    def mac_by_openssl(key: bytes, message: bytes) -> bytes:
-        return hmac.digest(key, message, "sha256")
 
-    digest, mac = by_openssl, mac_by_openssl
+def digest(message: bytes) -> bytes:
+    """Return the 32 bytes of SHA-256 of a message."""
+    return _made(message).digest()
+
+
+def mac(key: bytes, message: bytes) -> bytes:
+    """Return the 32 bytes of HMAC-SHA256 of a key and a message."""
+    inner, outer = _pads(key)
+    return _made(outer + _made(inner + message).digest()).digest()
+
+
+def keyed(key: bytes) -> Callable[[bytes], bytes]:
+    """Return `mac` of a key, for many messages."""
+    inner, outer = map(_made, _pads(key))
+
+    def mac_of(message: bytes) -> bytes:
+        within, around = inner.copy(), outer.copy()
+        within.update(message)
+        around.update(within.digest())
+        return around.digest()
+
+    return mac_of
+
+
+def _pads(key: bytes) -> tuple[bytes, bytes]:
+    if len(key) > _BLOCK_BYTES:
+        key = digest(key)
+    key = key.ljust(_BLOCK_BYTES, b"\0")
+    return key.translate(_INNER), key.translate(_OUTER)

@@ -5,6 +5,8 @@ Normalisation touches what is indexed, never the record. Normalising twice is on
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from bunkerctl import uuids
 from bunkerctl.errors import Invalid
 from bunkerctl.jsontext import BIDI_CONTROLS, Json
@@ -117,14 +119,24 @@ def is_plain_address(address: str) -> bool:
     local, at, domain = address.partition("@")
     if not at or len(address) > 200 or len(local) > 64:
         return False
-    if not (_LOCAL.issuperset(local) and _DOMAIN.issuperset(domain)):
-        return False
+    return (
+        _LOCAL.issuperset(local)
+        and local[:1] != "." != local[-1:]
+        and local != ""
+        and ".." not in local
+        and _is_plain_domain(domain)
+    )
+
+
+@lru_cache
+def _is_plain_domain(domain: str) -> bool:
     labels = domain.split(".")
-    if len(labels) < 2 or not labels[-1].isalpha():
-        return False
-    if "" in local.split("."):
-        return False
-    return all(0 < len(label) <= 63 and _is_plain_label(label) for label in labels)
+    return (
+        _DOMAIN.issuperset(domain)
+        and len(labels) > 1
+        and labels[-1].isalpha()
+        and all(0 < len(label) <= 63 and _is_plain_label(label) for label in labels)
+    )
 
 
 def _is_plain_label(label: str) -> bool:
@@ -150,7 +162,7 @@ def _email(value: str) -> str:
     if len(value.encode("utf-8", "surrogatepass")) > EMAIL_MAX_BYTES:
         raise Invalid(f"the email is over {EMAIL_MAX_BYTES} bytes")
     # Lower-casing can leave the composed form, so it is composed again.
-    normal = _composed(_composed(value).lower())
+    normal = value.lower() if value.isascii() else _composed(_composed(value).lower())
     if not is_plain_address(normal):
         _ask_email_validator(normal)
     return normal

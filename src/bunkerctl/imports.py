@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from contextlib import contextmanager
+from itertools import chain, islice
 
-from bunkerctl import errors, hashing, identities, patches, times, users, uuids
-from bunkerctl.model import USER_SCHEMA, Expiration, Hold, User, Value
+from bunkerctl import errors, forks, hashing, identities, jsontext, patches, times, users, uuids
+from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
 from bunkerctl.store import expirations, holds, tombstones
 from bunkerctl.store import users as store
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from bunkerctl import jsontext
     from bunkerctl.intake import Row
     from bunkerctl.store.users import Fresh
     from bunkerctl.vault import Transaction, Vault
@@ -82,20 +83,41 @@ class _Met:
         self._lines[user_id] = self._lines[user_id] or line
 
 
-def run(vault: Vault, rows: Iterable[Row], options: Options, tally: Tally) -> Iterator[Rejection]:
+class _Batch(Value):
+    """Some rows, and what the vault is to hold of those who may be new people, by line.
+
+    Of these there is no need to know what the row says. `progress` is how far the file was read.
+    """
+
+    rows: list[Row]
+    ready: dict[int, Fresh]
+    progress: tuple[int, int | None]
+
+
+def run(
+    vault: Vault,
+    rows: Iterable[Row],
+    options: Options,
+    tally: Tally,
+    progress: Progress = UNSEEN,
+) -> Iterator[Rejection]:
     """Add the people of a file's rows, and yield the rows that were rejected.
 
     Rows are committed in batches, so a killed import leaves whole people only. A dry run
     is one transaction that is undone at its end: it reports exactly what a real run would.
+    From the second batch on, another process reads the file and makes ready what can be made
+    without the lock, if there is another core for it.
     """
     hashing.many()
-    met = _Met()
-    if options.dry_run:
-        with vault.transaction(keep=False) as tx:
-            for batch in _batches(rows):
-                yield from _take(tx, batch, _ready(vault, batch, options), options, tally, met)
-    else:
-        yield from _run_batches(vault, rows, options, tally, met)
+    vault.tag("", "")  # that of the other process cannot ask the database for the key
+    with vault.db.in_bulk(), _made_ready(vault, rows, options, progress) as batches:
+        met = _Met()
+        if options.dry_run:
+            with vault.transaction(keep=False) as tx:
+                for batch in batches:
+                    yield from _take(tx, batch, options, tally, met)
+        else:
+            yield from _run_batches(vault, batches, options, tally, met)
     dry = {"dry_run": True} if options.dry_run else {}
     try:
         with vault.transaction() as tx:
@@ -110,15 +132,35 @@ def run(vault: Vault, rows: Iterable[Row], options: Options, tally: Tally) -> It
         raise
 
 
+@contextmanager
+def _made_ready(
+    vault: Vault, rows: Iterable[Row], options: Options, progress: Progress
+) -> Iterator[Iterator[_Batch]]:
+    """Yield the batches of a file."""
+    made = (_ready(vault, batch, options, progress) for batch in _batches(rows))
+    first = list(islice(made, 1))
+    if not first or len(first[0].rows) < BATCH_LINES or forks.cores() == 1:
+        yield chain(first, made)
+        return
+    with forks.ahead(made) as others:
+        yield chain(first, _come(others, progress))
+
+
+def _come(batches: Iterator[_Batch], progress: Progress) -> Iterator[_Batch]:
+    """Pass on batches of another process, and tell how far it has come."""
+    for batch in batches:
+        progress.done, progress.total = batch.progress
+        yield batch
+
+
 def _run_batches(
-    vault: Vault, rows: Iterable[Row], options: Options, tally: Tally, met: _Met
+    vault: Vault, batches: Iterable[_Batch], options: Options, tally: Tally, met: _Met
 ) -> Iterator[Rejection]:
-    for batch in _batches(rows):
+    for batch in batches:
         before = tally.counts()
-        ready = _ready(vault, batch, options)
         try:
             with vault.transaction() as tx:
-                rejected = list(_take(tx, batch, ready, options, tally, met))
+                rejected = list(_take(tx, batch, options, tally, met))
         except BaseException as error:  # this batch is undone, those before it are in
             vars(tally).update(before)
             if isinstance(error, errors.BunkerError):
@@ -140,41 +182,47 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-def _ready(vault: Vault, batch: list[Row], options: Options) -> dict[int, Fresh]:
+def _ready(vault: Vault, rows: list[Row], options: Options, progress: Progress) -> _Batch:
     """Make, without the lock, what the vault is to hold of each row that may be a new person.
 
     Rows that are not plain records, or not good ones, are left to be looked at one by one.
     """
-    ready = {}
-    for number, _, said in batch:
-        if not isinstance(said, dict) or "schema" in said:
-            continue
-        try:
-            found = users.identify(said, options.rules.region)
-            options.rules.check(said)
-            ready[number] = users.prepare(vault, said, found, token=uuids.new())
-        except errors.Invalid:
-            continue
-    return ready
+    left: list[Row] = []
+    ready: dict[int, Fresh] = {}
+    for number, raw, said in rows:
+        fresh = _fresh(vault, said, options.rules)
+        if fresh is None:
+            left.append((number, raw, said))
+        else:
+            left.append((number, raw, None))
+            ready[number] = fresh
+    return _Batch(rows=left, ready=ready, progress=(progress.done, progress.total))
+
+
+def _fresh(vault: Vault, said: jsontext.Json | errors.Invalid, rules: users.Rules) -> Fresh | None:
+    if not isinstance(said, dict) or "schema" in said:
+        return None
+    try:
+        found = users.identify(said, rules.region)
+        rules.check(said)
+        return users.prepare(vault, said, found, token=uuids.new())
+    except errors.Invalid:
+        return None
 
 
 def _take(
-    tx: Transaction,
-    batch: list[Row],
-    ready: dict[int, Fresh],
-    options: Options,
-    tally: Tally,
-    met: _Met,
+    tx: Transaction, batch: _Batch, options: Options, tally: Tally, met: _Met
 ) -> Iterator[Rejection]:
     """Add the new people of a batch together, and look at the other rows one by one, in order."""
-    taken = store.taken(tx.db, {tag for fresh in ready.values() for tag in fresh.tags})
+    taken = store.taken(tx.db, {tag for fresh in batch.ready.values() for tag in fresh.tags})
     new: dict[int, Fresh] = {}
-    for number, raw, said in batch:
-        fresh = ready.get(number)
+    for number, raw, unmade in batch.rows:
+        fresh = batch.ready.get(number)
         if fresh is not None and taken.isdisjoint(fresh.tags):
-            taken |= fresh.tags
+            taken.update(fresh.tags)
             new[number] = fresh
             continue
+        said = unmade if fresh is None else jsontext.loads(store.body_of(fresh.content))
         _put_in(tx, new, tally, met)
         yield from _take_one(tx, number, raw, said, options, tally, met)
         taken |= _tags(tx, said, options)  # which it may have given to somebody

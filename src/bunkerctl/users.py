@@ -259,7 +259,7 @@ def prepare(
     """
     packed = store.pack(found, record)
     jsontext.check_written(record, store.body_of(packed[0]), "the record")
-    return store.Fresh(token, at, version, vault.tags(found), sorted(record), packed)
+    return store.Fresh(token, at, version, vault.tags(found), tuple(sorted(record)), packed)
 
 
 def put_in(tx: Transaction, people: list[store.Fresh]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
-_LENGTH, _DIGITS = 36, 32
+_LENGTH, _DIGITS, _BYTES = 36, 32, 16
 
 
 def new() -> str:
@@ -42,9 +42,13 @@ def to_bytes(text: str) -> bytes:
     Raises:
         ValueError: the text is none.
     """
-    if not is_uuid(text):
+    try:
+        raw = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        raise ValueError("not a UUID") from None
+    if len(raw) != _BYTES or to_text(raw) != text.lower():
         raise ValueError("not a UUID")
-    return bytes.fromhex(text.replace("-", ""))
+    return raw
 
 
 def checked(text: str) -> str:

@@ -23,7 +23,7 @@ from bunkerctl.store.connection import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 FEW_EVENTS = 100
@@ -52,7 +52,7 @@ class Vault:
         """The descriptor that keeps a rotation out while this vault is open."""
         self.saved = False
         """Whether this call has changed more than the audit trail."""
-        self._index_key = b""
+        self._tagger: Callable[[str, str], int] | None = None
 
     def now(self) -> int:
         return int(self._clock())
@@ -62,9 +62,9 @@ class Vault:
 
     def tag(self, kind: str, value: str) -> int:
         """Return the number under which an identity is indexed."""
-        if not self._index_key:
-            self._index_key = state.meta(self.db, "index_key")
-        return crypto.identity_tag(self._index_key, kind, value)
+        if self._tagger is None:
+            self._tagger = crypto.identity_tagger(state.meta(self.db, "index_key"))
+        return self._tagger(kind, value)
 
     def tags(self, identities: dict[str, str]) -> set[int]:
         return {self.tag(kind, value) for kind, value in identities.items()}
@@ -168,6 +168,9 @@ class Transaction:
 
         One that is not kept has none to store, and may be very long.
         """
+        self._origin = vars(vault.origin)
+        self._wordings: dict[tuple[Any, ...], str] = {}
+        """The wordings of the events so far, by what makes them: see `store.audit`."""
         self._keep = keep
         self._changes, self._changed = vault.db.changes(), False
 
@@ -196,7 +199,7 @@ class Transaction:
         *,
         outcome: str = "ok",
         token: str | None = None,
-        fields: list[str] | None = None,
+        fields: Sequence[str] | None = None,
         commitment: str | None = None,
         counts: dict[str, Any] | None = None,
         **more: str | None,
@@ -207,18 +210,24 @@ class Transaction:
         is what an action has besides, never a person's data: the id of a key, times, and what an
         expstatus `was`, so that the trail can be counted.
         """
-        said = {
-            "v": 1,
-            "action": action,
-            "outcome": outcome,
-            "token": token,
-            "fields": fields,
-            "commitment": commitment,
-            "counts": counts,
-            **vars(self.vault.origin),
-            **more,
-        }
-        self._events.append((audit.wording(said), token, commitment) if self._keep else _UNKEPT)
+        if not self._keep:
+            self._events.append(_UNKEPT)
+            return self._tree.size + len(self._events)
+        names = None if fields is None else tuple(fields)
+        alike = (
+            action,
+            outcome,
+            token is None,
+            names,
+            commitment is None,
+            repr(counts),
+            *more.items(),
+        )
+        if alike not in self._wordings:
+            said = {"v": 1, "action": action, "outcome": outcome, **self._origin, **more}
+            known = {"token": token, "fields": fields, "commitment": commitment, "counts": counts}
+            self._wordings[alike] = audit.wording({**said, **known})
+        self._events.append((self._wordings[alike], token, commitment))
         return self._tree.size + len(self._events)
 
     def write_events(self) -> None:

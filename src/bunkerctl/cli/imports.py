@@ -86,7 +86,7 @@ def import_(
         vault = call.vault()
         with call.progress(_go_on(options), came=lambda: _came(tally, options)) as progress:
             rows = _counted(source.rows(), content, progress)
-            rejected = _told(call, imports.run(vault, rows, options, tally))
+            rejected = _told(call, imports.run(vault, rows, options, tally, progress))
             kept = source.again(one.raw for one in rejected if one.raw is not None)
             if rejects is None:
                 collections.deque(kept, maxlen=0)

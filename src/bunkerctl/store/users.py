@@ -13,7 +13,7 @@ from bunkerctl.store import drawer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Any
 
     from bunkerctl.store.connection import Database
@@ -95,8 +95,8 @@ class Fresh:
         token: str,
         at: tuple[int, int] | None,
         version: int,
-        tags: set[int],
-        fields: list[str],
+        tags: Collection[int],
+        fields: Sequence[str],
         packed: tuple[bytes, str],
     ) -> None:
         self.token, self.at, self.version = token, at, version
