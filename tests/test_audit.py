@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bunkerctl import merkle, times
+import bunkerctl.audit
+from bunkerctl import forks, merkle, times
 from bunkerctl.store import audit
 from conftest import DAY, Home
 from wholeness import leaves, make_older, put_leaf, reworded, tamper
@@ -211,6 +212,29 @@ def test_verify_and_head_agree(home: Home) -> None:
         assert verified == {**dict.fromkeys(verified), **found, "pruned": 0}
 
 
+@pytest.fixture(params=["by one process", "by two"])
+def walked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a trail of a few events be walked over in pages of three, by one process or two."""
+    monkeypatch.setattr(bunkerctl.audit, "PAGE", 3)
+    monkeypatch.setattr(bunkerctl.audit, "LEAST_SHARED", 2)
+    monkeypatch.setattr(forks, "cores", lambda: 1 + (request.param == "by two"))
+
+
+def test_a_long_trail_is_walked_over_by_two_processes(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bunkerctl.audit, "PAGE", 3)
+    monkeypatch.setattr(forks, "cores", lambda: 2)
+    started: list[object] = []
+    start = forks._start
+    monkeypatch.setattr(forks, "_start", lambda work: started.append(work) or start(work))
+    for number in range(10):
+        home.add(login=f"u{number}")
+    assert home.ok("audit verify --json").json["events"] == 11
+    assert len(started) == 1
+
+
+@pytest.mark.usefixtures("walked")
 def test_a_trail_continues_every_earlier_head(home: Home) -> None:
     heads = []
     for number in range(9):
@@ -254,6 +278,7 @@ def test_a_trail_continues_every_earlier_head(home: Home) -> None:
         (("UPDATE tree SET frontier = zeroblob(length(frontier))",), (1, 1)),
     ],
 )
+@pytest.mark.usefixtures("walked")
 def test_tampering_is_found(
     home: Home, statements: tuple[str, ...], first_bad: tuple[int, int]
 ) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 
-from bunkerctl import checkpoints, errors, hashing, merkle, uuids
+from bunkerctl import checkpoints, errors, forks, hashing, merkle, uuids
 from bunkerctl.model import UNSEEN, Head, Progress, Value
 from bunkerctl.store import audit as store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from bunkerctl.checkpoints import Kept
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Vault
 
 PAGE = 2000
+LEAST_SHARED = 4
+"""Of fewer pages, all are read by one process."""
+
+Page = tuple[list[bytes], bool]
+"""The hashes of some events, and whether those are all that there must be."""
 
 
 class Event(Value):
@@ -96,8 +101,15 @@ def head(vault: Vault) -> Head:
         return _head(vault, store.tree(vault.db))
 
 
-def verify(vault: Vault, kept: Kept | None = None, progress: Progress = UNSEEN) -> Verification:
+def verify(
+    vault: Vault,
+    kept: Kept | None = None,
+    progress: Progress = UNSEEN,
+    again: Callable[[], Vault] | None = None,
+) -> Verification:
     """Recompute the tree from every event, and prove it to be a continuation of a head kept.
+
+    `again` opens the vault once more, for another process to read every second page.
 
     Raises:
         Invalid: the head is another vault's.
@@ -126,7 +138,9 @@ def verify(vault: Vault, kept: Kept | None = None, progress: Progress = UNSEEN) 
     walk = _Walk(tree, stored, against)
     progress.begin("events checked", stored.size - begin)
     hashing.many()
-    bad = bad or walk.over(_leaves(vault, begin, stored.size, progress))
+    bad = bad or walk.over(_pages(vault, again, begin, stored.size), progress)
+    if bad is None:
+        bad = _excess(vault, stored.size)
     proof = None
     if bad is None and against is not None:
         bad = _compare(against, tree.size, walk.root_then)
@@ -149,7 +163,9 @@ class _Walk:
         self._tree = tree
         self._stored = stored
         self._against = against
-        self._ends = {start + count for start, count in merkle.subtrees(stored.size)}
+        self._stops = [start + count for start, count in merkle.subtrees(stored.size)]
+        if against is not None and tree.size < against.size < stored.size:
+            self._stops = sorted({*self._stops, against.size})
         self.root_then = tree.root() if against and against.size in (0, tree.size) else None
         if against is not None and against.size == 0:
             self.root_then = merkle.Tree().root()
@@ -158,19 +174,33 @@ class _Walk:
         self._nodes = merkle.Nodes(one for span in spans for one in merkle.perfect(span))
         self._nodes.start_at(tree)
 
-    def over(self, leaves: Iterator[bytes | int]) -> tuple[int, str] | None:
+    def over(self, pages: Iterator[Page], progress: Progress) -> tuple[int, str] | None:
         """Append the leaves; return the first event that is bad, and why."""
+        for leaves, whole in pages:
+            bad = self._append(leaves)
+            if bad is not None:
+                return bad
+            if not whole:
+                return self._tree.size + 1, "an event is missing, added or altered"
+            progress.done += len(leaves)
+        return None
+
+    def _append(self, leaves: list[bytes]) -> tuple[int, str] | None:
         tree, stored = self._tree, self._stored.frontier()
-        for leaf in leaves:
-            if isinstance(leaf, int):
-                return leaf, "an event is missing, added or altered"
-            self._nodes.append(tree, leaf)
+        while leaves:
+            stop = next(stop for stop in self._stops if stop > tree.size)
+            run, leaves = leaves[: stop - tree.size], leaves[stop - tree.size :]
+            self._nodes.extend(tree, run)
             if self._against is not None and tree.size == self._against.size:
                 self.root_then = tree.root()
-            if tree.size in self._ends and not stored.startswith(tree.frontier()):
+            if tree.size == stop and self._is_end(stop) and not stored.startswith(tree.frontier()):
                 start = tree.size - (tree.size & -tree.size)
                 return start + 1, "the events do not give the stored tree"
         return None
+
+    def _is_end(self, size: int) -> bool:
+        """Tell whether a subtree of the stored tree ends there."""
+        return any(start + count == size for start, count in merkle.subtrees(self._stored.size))
 
     def proof(self) -> list[bytes] | None:
         if self._against is None or self._against.size > self._stored.size:
@@ -186,28 +216,52 @@ def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | N
     return None
 
 
-def _leaves(vault: Vault, begin: int, size: int, progress: Progress) -> Iterator[bytes | int]:
-    """Yield the hash of each event in order, or the number of the first that is not as it must be.
+def _pages(
+    vault: Vault, again: Callable[[], Vault] | None, begin: int, size: int
+) -> Iterator[Page]:
+    """Yield the hashes of the events in order, up to a size; `begin` events were pruned.
 
-    `begin` events were pruned. In pages: a long read would keep the pages of erased people alive.
+    Every second page is read by another process, if there is another core.
     """
-    expected = begin + 1
-    while True:
-        with vault.reading():
-            page = store.leaves(vault.db, expected - 1, PAGE)
-            known = store.tree(vault.db).size
-        for row in page:
-            if expected > size:
-                if row[0] > known:  # else it was appended since the size was read
-                    yield row[0]
-                return
-            yield _leaf(expected, *row) or expected
-            expected += 1
-        progress.done += len(page)
-        if not page:
+    spans = [(after, min(PAGE, size - after)) for after in range(begin, size, PAGE)]
+    if again is None or len(spans) < LEAST_SHARED or forks.cores() == 1:
+        yield from (_page(vault, *span) for span in spans)
+        return
+    with forks.ahead(_opened_pages(again, spans[1::2])) as others:
+        for number, span in enumerate(spans):
+            yield next(others) if number % 2 else _page(vault, *span)
+
+
+def _opened_pages(again: Callable[[], Vault], spans: list[tuple[int, int]]) -> Iterator[Page]:
+    vault = again()
+    for span in spans:
+        yield _page(vault, *span)
+
+
+def _page(vault: Vault, after: int, count: int) -> Page:
+    """Return the hashes of the events behind one, up to the first that is not as it must be.
+
+    In pages: a long read would keep the pages of erased people alive.
+    """
+    with vault.reading():
+        rows = store.leaves(vault.db, after, count)
+    leaves: list[bytes] = []
+    for expected, row in enumerate(rows, after + 1):
+        leaf = _leaf(expected, *row)
+        if leaf is None:
             break
-    if expected <= size:
-        yield expected
+        leaves.append(leaf)
+    return leaves, len(leaves) == count
+
+
+def _excess(vault: Vault, size: int) -> tuple[int, str] | None:
+    """Return the first event behind the last, if it was not appended since the size was read."""
+    with vault.reading():
+        rows = store.leaves(vault.db, size, 1)
+        known = store.tree(vault.db).size
+    if rows and rows[0][0] > known:
+        return rows[0][0], "an event is missing, added or altered"
+    return None
 
 
 def _leaf(expected: int, seq: int, event: str | None, digest: bytes) -> bytes | None:

@@ -106,11 +106,16 @@ class Nodes:
         for span, head in zip(subtrees(tree.size), tree.heads(), strict=True):
             self._found[span] = head
 
+    def extend(self, tree: Tree, leaves: list[bytes]) -> None:
+        """Append leaves to a tree, as `append` does."""
+        if not self._wanted:
+            tree.extend(leaves)
+            return
+        for leaf in leaves:
+            self.append(tree, leaf)
+
     def append(self, tree: Tree, leaf: bytes) -> None:
         """Append a leaf to a tree, and keep what becomes whole by it and is wanted."""
-        if not self._wanted:
-            tree.append(leaf)
-            return
         before, count = tree.heads(), 1
         tree.append(leaf)
         head = leaf

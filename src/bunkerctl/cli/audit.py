@@ -148,7 +148,7 @@ def verify(call: Call, against: str | None, deep: bool) -> None:
         kept = checkpoints.parse(call.read_end(against, checkpoints.MAX_BYTES), call.now())
     vault = call.vault()
     with call.progress("nothing is proven: run it again") as progress:
-        found = audit.verify(vault, kept, progress)
+        found = audit.verify(vault, kept, progress, call.once_more)
         rows = commitments.check(vault, progress) if deep else None
     call.show(answers.verification(found, rows), "verification")
     if not found.ok:

@@ -156,13 +156,14 @@ def append(db: Database, tree: merkle.Tree, events: Iterable[Told], at: int) -> 
     """Add events after those of the tree, and move the tree on over them."""
     numbers: dict[str, int] = {}
     rows: list[tuple[Any, ...]] = []
+    written = times.text(at)
     for seq, (text, token, commitment) in enumerate(events, tree.size + 1):
         if text not in numbers:
             numbers[text] = _number(db, text)
+        event = _filled(_form(text)[0], seq, written, token, commitment)
         raw = None if token is None else uuids.to_bytes(token)
         committed = None if commitment is None else bytes.fromhex(commitment)
-        leaf = merkle.leaf_hash(_whole(seq, text, at, raw, committed).encode())
-        rows.append((seq, numbers[text], at, raw, committed, leaf))
+        rows.append((seq, numbers[text], at, raw, committed, merkle.leaf_hash(event.encode())))
     tree.extend([row[-1] for row in rows])
     db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?)", rows)
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
@@ -186,6 +187,10 @@ def _form(text: str) -> tuple[str, bool, bool]:
     return form, '"token":""' in text, '"commitment":""' in text
 
 
+def _filled(form: str, seq: int, at: str, token: str | None, commitment: str | None) -> str:
+    return form % {"seq": seq, "at": at, "token": token, "commitment": commitment}
+
+
 _written = lru_cache(times.text)
 
 
@@ -199,12 +204,13 @@ def _whole(seq: int, text: str, at: int, token: bytes | None, commitment: bytes 
         form, has_token, has_commitment = _form(text)
         if has_token == (token is None) or has_commitment == (commitment is None):
             raise ValueError("a token or a commitment too many, or too few")
-        return form % {
-            "seq": seq,
-            "at": _written(at),
-            "token": "" if token is None else uuids.to_text(token),
-            "commitment": "" if commitment is None else commitment.hex(),
-        }
+        return _filled(
+            form,
+            seq,
+            _written(at),
+            None if token is None else uuids.to_text(token),
+            None if commitment is None else commitment.hex(),
+        )
     except (AttributeError, OverflowError, TypeError, ValueError):
         raise IntegrityFailure(
             f"event {seq} of the audit trail is damaged", hint="run `audit verify`"
