@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pytest
@@ -26,8 +27,6 @@ STEPS = (
 """The calls that change something outside of the process; kill ends one that asks a keyring."""
 
 NAMING = ("rename", "link", "unlink")
-
-_WATCHED = ",".join(f"?{name}" for name in STEPS)  # with ? those that a machine has not may pass
 
 
 class Step(NamedTuple):
@@ -50,10 +49,11 @@ def _unfit() -> str:
 needs_strace = pytest.mark.skipif(bool(why := _unfit()), reason=why)
 
 
-def steps(home: Home, line: str) -> list[Step]:
+def steps(home: Home, line: str, calls: Iterable[str] = STEPS) -> list[Step]:
     """Let a command run to its end; return its calls in order."""
+    watched = ",".join(f"?{name}" for name in calls)  # with ? those that a machine has not may pass
     with tempfile.NamedTemporaryFile("r") as trace:
-        done = _run(home, line, ["-o", trace.name, "-e", f"trace={_WATCHED}", "-e", "signal=none"])
+        done = _run(home, line, ["-o", trace.name, "-e", f"trace={watched}", "-e", "signal=none"])
         assert done.code == 0, done
         seen: Counter[str] = Counter()
         found = []
