@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from bunkerctl.errors import Invalid
 from bunkerctl.model import Value
@@ -10,8 +11,6 @@ from bunkerctl.model import Value
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86400
 WEEK = 7 * DAY
-_DATES: dict[int, str] = {}
-"""Dates that were written before, by their day since the epoch: there are few."""
 HORIZON_YEARS = 100
 MAX_DIGITS = 12
 
@@ -107,13 +106,16 @@ def before(now: int, duration: Duration) -> int:
         raise Invalid("a duration that reaches before year 1") from None
 
 
+@lru_cache(maxsize=4096)
 def text(instant: int) -> str:
     """Write Unix seconds as RFC 3339, in UTC with `Z`."""
     day, second = divmod(instant, DAY)
-    date = _DATES.get(day)
-    if date is None:
-        date = _DATES[day] = (EPOCH + timedelta(days=day)).strftime("%Y-%m-%d").rjust(10, "0")
-    return f"{date}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+    return f"{_date(day)}T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
+
+
+@lru_cache
+def _date(day: int) -> str:
+    return (EPOCH + timedelta(days=day)).strftime("%Y-%m-%d").rjust(10, "0")
 
 
 def week(instant: int) -> str:

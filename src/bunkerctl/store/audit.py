@@ -191,9 +191,6 @@ def _filled(form: str, seq: int, at: str, token: str | None, commitment: str | N
     return form % {"seq": seq, "at": at, "token": token, "commitment": commitment}
 
 
-_written = lru_cache(times.text)
-
-
 def _whole(seq: int, text: str, at: int, token: bytes | None, commitment: bytes | None) -> str:
     """Return an event.
 
@@ -207,7 +204,7 @@ def _whole(seq: int, text: str, at: int, token: bytes | None, commitment: bytes 
         return _filled(
             form,
             seq,
-            _written(at),
+            times.text(at),
             None if token is None else uuids.to_text(token),
             None if commitment is None else commitment.hex(),
         )
@@ -326,5 +323,5 @@ def tallied(db: Database, after: int, limit: int) -> list[Tallied]:
         event = _whole_or_none(*parts)
         if event is not None:
             seq, _, at, token, _ = parts
-            found.append((seq, event, _written(at), token if read else None, kind))
+            found.append((seq, event, times.text(at), token if read else None, kind))
     return found

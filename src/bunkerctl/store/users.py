@@ -6,6 +6,8 @@ identities are the initials of their kinds where they are just what the record s
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from bunkerctl import crypto, jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
 from bunkerctl.model import IDENTITY_KINDS, Expiration, Hold, User, Value
@@ -336,6 +338,11 @@ def _identities(header: bytes, record: dict[str, Any]) -> dict[str, str]:
 
 def _kinds(header: bytes) -> list[str]:
     """Return the kinds that initials stand for; none if there is something else."""
+    return [] if len(header) > len(IDENTITY_KINDS) else _abbreviated(header)
+
+
+@lru_cache
+def _abbreviated(header: bytes) -> list[str]:
     initials = header.decode("ascii", "replace")
     kinds = [kind for kind in IDENTITY_KINDS if kind[0] in initials]
     return kinds if "".join(kind[0] for kind in kinds) == initials else []
