@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import struct
@@ -10,6 +11,8 @@ import threading
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import pytest
 
@@ -19,19 +22,23 @@ LIGHT = "--blink-settings=preferredColorScheme=1"
 NEEDED = pytest.mark.skipif(PROGRAM is None, reason="chromium is not installed")
 
 
-def look(page: Path, *options: str) -> str:
-    """Open a page; return what the browser prints."""
-    line = [
+def command(place: Path, *options: str) -> list[str]:
+    """Return the command line of a browser that keeps its things in a place."""
+    return [
         str(PROGRAM),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
         "--hide-scrollbars",
         "--force-device-scale-factor=1",
-        f"--user-data-dir={page.parent / 'browser'}",
+        f"--user-data-dir={place / 'browser'}",
         *options,
-        page.as_uri(),
     ]
+
+
+def look(page: Path, *options: str) -> str:
+    """Open a page; return what the browser prints."""
+    line = command(page.parent, *options, page.as_uri())
     environment = {**os.environ, "HOME": str(page.parent)}
     done = subprocess.run(
         line, env=environment, capture_output=True, text=True, timeout=120, check=True
@@ -61,6 +68,72 @@ def printed(page: Path) -> str:
     look(page, "--no-pdf-header-footer", f"--print-to-pdf={paper}")
     line = ["pdftotext", "-layout", str(paper), "-"]
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
+
+
+class Tab:
+    """A tab that is driven over a pipe, by the Chrome DevTools Protocol."""
+
+    def __init__(self, place: Path) -> None:
+        theirs_in, ours_out = os.pipe()
+        ours_in, theirs_out = os.pipe()
+        # The browser reads descriptor 3 and writes 4.
+        script = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
+        self._process = subprocess.Popen(
+            ["bash", "-c", script, "bash", *command(place, "--remote-debugging-pipe")],
+            env={**os.environ, "HOME": str(place)},
+            pass_fds=(theirs_in, theirs_out),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self._out, self._in = os.fdopen(ours_out, "wb"), os.fdopen(ours_in, "rb")
+        self._said, self._session = 0, None
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._ask("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._out.close()  # at which the browser ends
+        self._process.wait(60)
+        self._in.close()
+
+    def open(self, address: str) -> None:
+        self._ask("Page.navigate", url=address)
+
+    def value(self, expression: str) -> Any:
+        """Return the value of JavaScript in the page, which its policy does not bar."""
+        return self._ask("Runtime.evaluate", expression=expression)["result"].get("value")
+
+    def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
+        self._said += 1
+        asked: dict[str, object] = {"id": self._said, "method": method, "params": parameters}
+        if self._session is not None:
+            asked["sessionId"] = self._session
+        self._out.write(json.dumps(asked).encode() + b"\0")
+        self._out.flush()
+        while True:
+            answer = json.loads(self._next())
+            if answer.get("id") == self._said:
+                assert "result" in answer, answer
+                result: dict[str, Any] = answer["result"]
+                return result
+
+    def _next(self) -> bytes:
+        """Return the next message: they end with a zero byte."""
+        message = b""
+        while (byte := self._in.read(1)) != b"\0":
+            assert byte, "the browser has ended"
+            message += byte
+        return message
 
 
 class Server:

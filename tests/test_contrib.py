@@ -6,6 +6,8 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,16 +18,19 @@ from wholeness import count, due_people, made_now
 
 CONTRIB = Path(__file__).parent.parent / "contrib"
 UNITS = sorted((CONTRIB / "systemd").iterdir())
-SWEEP, CHECK, FAILED = (
-    CONTRIB / "systemd" / f"bunkerctl-{name}.service" for name in ("sweep", "check", "failed@")
+SWEEP, CHECK, LINKS, FAILED = (
+    CONTRIB / "systemd" / f"bunkerctl-{name}.service"
+    for name in ("sweep", "check", "links", "failed@")
 )
 CRONTAB = CONTRIB / "cron" / "bunkerctl"
 README = CONTRIB / "README.md"
 
 SYSTEMD = 250  # the first that knows encrypted credentials
 INSTALLED = "/usr/local/bin/bunkerctl"
-EXPOSURE = {SWEEP: 5, CHECK: 5, FAILED: 15}
-"""The most that `systemd-analyze security` may find, of 100: systemd 252 finds 2, 2 and 10."""
+PYTHON = "/opt/bunkerctl/bin/python"
+EXPOSURE = {SWEEP: 5, CHECK: 5, LINKS: 12, FAILED: 15}
+"""The most that `systemd-analyze security` may find, of 100: systemd 252 finds 2, 2, 9 and 10."""
+OF_THE_NETWORK = ("PrivateNetwork=", "IPAddress", "SocketBind", "RestrictAddressFamilies=")
 
 
 def said(unit: Path, name: str) -> list[str]:
@@ -102,7 +107,8 @@ def units(tmp_path: Path) -> Path:
     place = tmp_path / "units"
     place.mkdir()
     for unit in UNITS:
-        (place / unit.name).write_text(unit.read_text().replace(INSTALLED, EXECUTABLE))
+        text = unit.read_text().replace(INSTALLED, EXECUTABLE).replace(PYTHON, sys.executable)
+        (place / unit.name).write_text(text)
     return place
 
 
@@ -140,6 +146,29 @@ def test_both_services_are_confined_alike() -> None:
         unit.read_text().partition("LoadCredentialEncrypted=")[2] for unit in (SWEEP, CHECK)
     )
     assert sweep == check != ""
+
+
+def test_the_page_of_the_links_is_confined_like_the_sweep_but_for_the_network() -> None:
+    sweep, links = (
+        {line for line in unit.read_text().splitlines() if re.match("[A-Z][A-Za-z]+=", line)}
+        for unit in (SWEEP, LINKS)
+    )
+    kept = {line for line in sweep if not line.startswith(OF_THE_NETWORK)}
+    of_the_job = ("Desc", "Doc", "Wants=", "After=", "Type=", "Exec", "Standard", "Timeout", "Env")
+    assert {line for line in kept if not line.startswith(of_the_job)} <= links
+    assert {"IPAddressAllow=localhost", "IPAddressDeny=any", "SocketBindDeny=any"} <= links
+
+
+def test_the_page_of_the_links_is_where_the_wheel_puts_it() -> None:
+    python, page, *words = shlex.split(said(LINKS, "ExecStart")[0])
+    assert (python, words[-1]) == (PYTHON, INSTALLED)
+    shared = tomllib.loads((CONTRIB.parent / "pyproject.toml").read_text())["tool"]["hatch"]
+    prefix = shared["build"]["targets"]["wheel"]["shared-data"]["contrib"]
+    inside = page.removeprefix(f"/opt/bunkerctl/{prefix}/")
+    assert (CONTRIB / inside).is_file()
+    port = words[words.index("--port") + 1]
+    assert said(LINKS, "SocketBindAllow") == [f"ipv4:tcp:{port}"]
+    assert environment(LINKS)["BUNKERCTL_ACTOR"] == LINKS.name
 
 
 def test_both_services_tell_of_their_failures_and_have_a_timer() -> None:

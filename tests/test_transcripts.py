@@ -1,8 +1,9 @@
-"""The transcripts, the sessions of the README and the examples of the help, all run for real."""
+"""The transcripts, the sessions of README and guides, the examples of the help: all are run."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from bunkerctl.cli import grammar, help
 from transcript import Differs, Session, Step
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+ROOT = HERE.parent
+README = ROOT / "README.md"
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
 TRANSCRIPTS = sorted((HERE / "transcripts").glob("*.txt"))
 ONE, TWO = (f"{digit * 8}-1111-4111-8111-111111111111" for digit in "12")
 NEEDS_FAKETIME = pytest.mark.skipif(
     transcript.FAKETIME is None, reason="a clock that moves needs libfaketime"
 )
+NEEDS_JQ = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 
 
 def play(name: str, steps: list[Step], home: Path) -> None:
@@ -46,6 +50,20 @@ def test_a_transcript_says_what_the_program_says(
 def test_the_sessions_of_the_readme_are_true(name: str, steps: list[Step], tmp_path: Path) -> None:
     assert steps, "no block of the README is a `console` session"
     play(name, steps, tmp_path)
+
+
+@NEEDS_FAKETIME
+@NEEDS_JQ
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
+def test_the_sessions_of_a_guide_are_true_and_go_on_where_the_readme_ends(
+    guide: Path, tmp_path: Path
+) -> None:
+    steps = transcript.blocks(guide.read_text("utf-8"))
+    assert steps, "it has no `console` session"
+    session = Session(README.name, tmp_path, faked=True)
+    session.run(transcript.blocks(README.read_text("utf-8")))
+    session.name = guide.name
+    session.run(steps)
 
 
 # The runner itself.

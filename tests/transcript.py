@@ -135,7 +135,7 @@ class Session:
     """A shell in a home of its own, from one step to the next."""
 
     def __init__(self, name: str, home: Path, *, faked: bool) -> None:
-        self._name = name
+        self.name = name
         self._home = home
         self._later = 0
         self._faked = faked
@@ -183,7 +183,7 @@ class Session:
     def _move(self, step: Step) -> None:
         found = re.fullmatch(r"@ ([+-])(\d+)(s|min|h|d)", step.command)
         if found is None:
-            raise Differs(f"{self._name}:{step.line}: {step.command!r} is not like `@ +30d`")
+            raise Differs(f"{self.name}:{step.line}: {step.command!r} is not like `@ +30d`")
         seconds = int(found[2]) * UNITS[found[3]]
         self._later += seconds if found[1] == "+" else -seconds
 
@@ -198,7 +198,7 @@ class Session:
         if done.returncode != step.code:
             wrong.append(f"exit code: {done.returncode}, expected {step.code}")
         if wrong:
-            raise Differs("\n".join([f"{self._name}:{step.line}: {step.command}", *wrong]))
+            raise Differs("\n".join([f"{self.name}:{step.line}: {step.command}", *wrong]))
 
     def _check_answer(self, line: str, done: subprocess.CompletedProcess[str]) -> None:
         """Hold a command that runs by itself, and whose output is seen, against its schema."""

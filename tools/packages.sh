@@ -3,7 +3,7 @@
 #   packages.sh python   print a Python that is new enough
 #   packages.sh venv     let that Python make virtual environments
 #   packages.sh test     what the tests need besides: a keyring, a clock that can be moved, strace,
-#                        age, shells, what reads man pages, a browser that prints
+#                        jq, age, shells, what reads man pages, a browser that prints
 set -eu
 
 python() {
@@ -50,6 +50,7 @@ test)
     command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
     command -v faketime >/dev/null || missing="$missing faketime libfaketime"
     command -v strace >/dev/null || missing="$missing strace"
+    command -v jq >/dev/null || missing="$missing jq"
     command -v age >/dev/null || missing="$missing age"
     command -v chromium >/dev/null || missing="$missing chromium fonts-dejavu-core"
     command -v pdftotext >/dev/null || missing="$missing poppler-utils"
@@ -69,6 +70,7 @@ test)
         echo "so left out: tests of the keyring (dbus-daemon, gnome-keyring)," \
             "tests that move the clock of a process (faketime)," \
             "tests that kill a process at a system call (strace)," \
+            "the sessions of the guides (jq)," \
             "tests that open an encrypted export (age)," \
             "tests that look at pages (chromium, poppler-utils)," \
             "tests of the completions (zsh, fish) and of the man pages (man, mandoc, groff)" >&2
