@@ -76,6 +76,13 @@ def words_of(line: str) -> list[str]:
     return words[names[-1] + 1 :] if names else []
 
 
+def shared_data() -> dict[str, str]:
+    """Return where below its prefix the wheel puts what is not of the package."""
+    project = tomllib.loads((CONTRIB.parent / "pyproject.toml").read_text())
+    found: dict[str, str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    return found
+
+
 def analyze(*words: str | Path) -> tuple[int, str]:
     """Run systemd-analyze; return its exit code, and all that it says."""
     line = ["systemd-analyze", *map(str, words)]
@@ -162,9 +169,7 @@ def test_the_page_of_the_links_is_confined_like_the_sweep_but_for_the_network() 
 def test_the_page_of_the_links_is_where_the_wheel_puts_it() -> None:
     python, page, *words = shlex.split(said(LINKS, "ExecStart")[0])
     assert (python, words[-1]) == (PYTHON, INSTALLED)
-    shared = tomllib.loads((CONTRIB.parent / "pyproject.toml").read_text())["tool"]["hatch"]
-    prefix = shared["build"]["targets"]["wheel"]["shared-data"]["contrib"]
-    inside = page.removeprefix(f"/opt/bunkerctl/{prefix}/")
+    inside = page.removeprefix(f"/opt/bunkerctl/{shared_data()['contrib']}/")
     assert (CONTRIB / inside).is_file()
     port = words[words.index("--port") + 1]
     assert said(LINKS, "SocketBindAllow") == [f"ipv4:tcp:{port}"]
@@ -189,6 +194,30 @@ def test_both_services_tell_of_their_failures_and_have_a_timer() -> None:
 )
 def test_a_command_line_is_one_that_bunkerctl_knows(words: list[str]) -> None:
     assert parser.parse(words).command is not None
+
+
+def test_the_readme_links_what_the_wheel_has_for_man_and_the_shells(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    (script,) = (block for block in blocks if block.startswith("for kind in"))
+    prefix, local = tmp_path / "opt", tmp_path / "local"
+    for source, target in shared_data().items():
+        there = prefix / target
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if (CONTRIB.parent / source).is_dir():
+            shutil.copytree(CONTRIB.parent / source, there, dirs_exist_ok=True)
+        else:
+            shutil.copy(CONTRIB.parent / source, there)
+    script = script.replace("/opt/bunkerctl", str(prefix)).replace("/usr/local", str(local))
+    subprocess.run(["sh", "-euc", script], check=True)
+    wanted = {
+        path.relative_to(prefix)
+        for path in (prefix / "share").rglob("*bunkerctl*")
+        if path.is_file() and prefix / "share/bunkerctl" not in path.parents
+    }
+    linked = {path.relative_to(local) for path in local.rglob("*") if path.is_symlink()}
+    assert len(wanted) > 10
+    assert linked == wanted
+    assert all((local / path).is_file() for path in linked)
 
 
 def test_the_readme_has_the_commands_that_it_must_have() -> None:
@@ -257,3 +286,33 @@ def test_cron_prints_nothing_but_trouble(bare: Home) -> None:
     code, out, err = cron(sweep)
     assert (code, out, count(home, "users")) == (5, "", 30)
     assert err.startswith("bunkerctl: error: 30 are due")
+
+
+def test_the_line_for_a_crontab_in_the_main_readme_works(tmp_path: Path) -> None:
+    """As cron runs it: the owner's home, next to no environment, /bin/sh."""
+    text = (CONTRIB.parent / "README.md").read_text()
+    found = re.search(r"^```crontab\n\S+ \S+ \S+ \S+ \S+ +(.*)\n```$", text, re.MULTILINE)
+    assert found is not None and "%" not in found[1]
+    program = tmp_path / ".local/bin/bunkerctl"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(EXECUTABLE)
+    variables = {
+        "HOME": str(tmp_path),
+        "LOGNAME": "ann",
+        "PATH": "/usr/bin:/bin",
+        "SHELL": "/bin/sh",
+    }
+
+    def run(line: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", line], env=variables, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert run(f"{program} init -q --key-file {tmp_path}/key >/dev/null")[0] == 0
+    job = found[1]
+    assert run(job)[0] == 13  # the key that the README enrolls is not there yet
+    assert run(f"{program} key enroll file $HOME/.config/bunkerctl/sweep.key")[0] == 0
+    assert run(job) == (0, "", "")
+    (tmp_path / "key").unlink()  # it does without
+    assert run(job) == (0, "", "")
