@@ -44,6 +44,7 @@ def test_a_transcript_says_what_the_program_says(
     play(name, steps, tmp_path)
 
 
+@NEEDS_JQ
 @pytest.mark.parametrize(
     ("name", "steps"), [marked("README.md", transcript.blocks(README.read_text("utf-8")))]
 )

@@ -70,7 +70,7 @@ test)
         echo "so left out: tests of the keyring (dbus-daemon, gnome-keyring)," \
             "tests that move the clock of a process (faketime)," \
             "tests that kill a process at a system call (strace)," \
-            "the sessions of the guides (jq)," \
+            "the sessions of README and guides (jq)," \
             "tests that open an encrypted export (age)," \
             "tests that look at pages (chromium, poppler-utils)," \
             "tests of the completions (zsh, fish) and of the man pages (man, mandoc, groff)" >&2
