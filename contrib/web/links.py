@@ -28,7 +28,6 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 PATH = re.compile(
     "/exp/(retain|delete)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
@@ -248,8 +247,9 @@ class Handler(BaseHTTPRequestHandler):
         site = self.headers.get("Sec-Fetch-Site")
         if site is not None:
             return site in ("same-origin", "none")  # none: loaded anew by hand
+        host = self.headers.get("Host")
         origin = self.headers.get("Origin", "null")
-        return origin == "null" or urlsplit(origin).netloc == self.headers.get("Host")
+        return origin in ("null", f"https://{host}", f"http://{host}")
 
     def _answer(self, status: HTTPStatus, page: Page, said: str = "") -> None:
         body = html(page)
