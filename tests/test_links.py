@@ -61,9 +61,17 @@ class Site:
         status, text = self.ask("POST", path, b"", **headers)
         return status, title(text)
 
-    def close(self) -> str:
-        """End the server as systemd would; return what it has printed."""
+    def stop(self) -> None:
+        """Ask the server to end, as systemd does: once."""
         self.process.send_signal(signal.SIGTERM)
+
+    def close(self) -> str:
+        """End the server; return what it has printed."""
+        self.stop()
+        return self.rest()
+
+    def rest(self) -> str:
+        """Wait for the end of a server that was stopped; return what it has printed."""
         assert self.process.stderr is not None
         said = self.process.stderr.read()
         self.process.stderr.close()
@@ -312,10 +320,10 @@ def test_what_is_begun_is_finished_when_the_server_is_stopped(people: Home, tmp_
     with socket.create_connection(("127.0.0.1", site.port), timeout=60) as line:
         line.sendall(f"POST /exp/delete/{link} HTTP/1.0\r\n\r\n".encode())
         until(begun.exists)
-        site.process.send_signal(signal.SIGTERM)
+        site.stop()
         (tmp_path / "gate").touch()
         assert b" 200 " in line.makefile("rb").read()
-    assert site.close().startswith("200 delete")
+    assert site.rest() == "200 delete: bunkerctl exit 0\n"
     assert count(people, "users") == 0
 
 
