@@ -270,7 +270,7 @@ def test_a_trail_continues_every_earlier_head(home: Home) -> None:
         (("UPDATE audit SET commitment = zeroblob(32) WHERE seq = 1",), (1, 1)),
         (
             (
-                "INSERT INTO audit SELECT 12, wording, at, token, commitment, hash "
+                "INSERT INTO audit SELECT 12, wording, at, token, user, commitment, hash "
                 "FROM audit WHERE seq = 11",
             ),
             (12, 12),
@@ -346,7 +346,7 @@ def test_an_event_is_put_together_as_it_was_taken_apart(
     db.begin()
     try:
         tree = audit.tree(db)
-        audit.append(db, tree, [(audit.wording(said), token, commitment)], at)
+        audit.append(db, tree, [(audit.wording(said), token, None, commitment)], at)
         event = leaves(db)[-1]
         assert audit.leaves(db, tree.size - 1, 1) == [
             (tree.size, event, merkle.leaf_hash(event.encode()))

@@ -394,6 +394,58 @@ def test_two_records_that_were_exchanged_are_found(home: Home) -> None:
     assert (result.code, result.json["bad"]) == (7, sorted(tokens))
 
 
+def test_an_event_that_was_put_with_somebody_else_is_found(home: Home) -> None:
+    token, other = home.add(login="ann"), home.add(login="bob")
+    home.ok(f"user get {token}")
+    for statement in (
+        "UPDATE audit SET user = 2 WHERE seq = 2",
+        "UPDATE audit SET user = 99 WHERE seq = 4",
+    ):
+        db = home.database()
+        before = db.rows("SELECT seq, user FROM audit")
+        db.run(statement)
+        db.close()
+        home.ok("audit verify")
+        result = deep(home)
+        assert (result.code, set(result.json["bad"])) == (7, {token})
+        db = home.database()
+        for seq, user in before:
+            db.run("UPDATE audit SET user = ? WHERE seq = ?", user, seq)
+        db.close()
+        home.ok(DEEP)
+    assert other not in result.json["bad"]
+
+
+def test_events_without_a_number_are_found_by_their_token(home: Home) -> None:
+    """As those of vaults from before there were numbers."""
+    token = home.add(login="ann")
+    home.ok(f"user get {token}")
+    line = f"audit list {token} -o jsonl"
+    before = home.ok(line).out
+    for statement in ("UPDATE audit SET user = NULL WHERE seq = 2", "UPDATE audit SET user = NULL"):
+        tamper(home, statement)
+        assert home.ok(line).out == before
+        home.ok(DEEP)
+    home.ok(f"user forget {token} --yes")
+    found = home.ok(line).out
+    assert found.startswith(before) and len(found.splitlines()) == 3
+    home.ok(DEEP)
+
+
+def test_a_number_that_is_given_again_mixes_nobodys_events(home: Home) -> None:
+    gone = home.add(login="ann")
+    home.ok(f"user forget {gone} --yes")
+    token = home.add(login="bob")
+    db = home.database()
+    assert db.rows("SELECT DISTINCT user FROM audit WHERE user IS NOT NULL") == [(1,)]
+    db.close()
+    for whose in (gone, token):
+        listed = home.ok(f"audit list {whose} -o jsonl").out.splitlines()
+        assert {json.loads(one)["token"] for one in listed} == {whose}
+    assert len(home.ok(f"export {token}").json["access_history"]) == 2
+    home.ok(DEEP)
+
+
 # The trail rebuilt, and cut.
 
 

@@ -214,7 +214,7 @@ def test_a_damaged_trail_is_not_pruned(home: Home) -> None:
         ("DELETE FROM audit WHERE seq = 5",),
         reworded(6, "replace(text, 'user.add', 'user.get')"),
         (
-            "INSERT INTO audit SELECT 2, wording, at, token, commitment, hash "
+            "INSERT INTO audit SELECT 2, wording, at, token, user, commitment, hash "
             "FROM audit WHERE seq = 6",
         ),
     ],

@@ -103,7 +103,7 @@ def put_leaf(db: Database, leaf: str) -> bytes:
     digest = merkle.leaf_hash(leaf.encode())
     db.run(
         "INSERT OR REPLACE INTO audit "
-        "VALUES (?, (SELECT id FROM wordings WHERE text = ?), ?, unhex(?, '-'), unhex(?), ?)",
+        "VALUES (?, (SELECT id FROM wordings WHERE text = ?), ?, unhex(?, '-'), NULL, unhex(?), ?)",
         said["seq"],
         text,
         times.parse_date(said["at"]),

@@ -65,9 +65,9 @@ class Verification(Value):
 
 def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
     """Yield events, newest last; `limit` takes the newest."""
-    where, parameters = _conditions(wanted)
     after = 0
     with vault.reading():
+        where, parameters = _conditions(vault.db, wanted)
         newest = store.tree(vault.db).size
         if wanted.limit is not None:
             after = store.nth_newest(vault.db, wanted.limit, where, parameters)
@@ -82,7 +82,8 @@ def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
 
 def of_token(db: Database, token: str) -> list[Event]:
     """Return every event about a token, within the caller's transaction."""
-    page = store.page(db, 0, -1, ["token = ?"], [uuids.to_bytes(token)])
+    condition, parameters = _about(db, token)
+    page = store.page(db, 0, -1, [condition], parameters)
     return [_event(leaf) for _, leaf in page]
 
 
@@ -282,11 +283,14 @@ def _event(leaf: str) -> Event:
     return Event(said=json.loads(leaf), hash=merkle.leaf_hash(leaf.encode()).hex())
 
 
-def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
+def _conditions(db: Database, wanted: Filter) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     parameters: list[Any] = []
+    if wanted.token is not None:
+        condition, about = _about(db, wanted.token)
+        where.append(condition)
+        parameters += about
     for condition, value in (
-        ("token = ?", wanted.token and uuids.to_bytes(wanted.token)),
         ("at >= ?", wanted.since),
         ("at < ?", wanted.until),
         (store.says("action"), wanted.action),
@@ -296,3 +300,8 @@ def _conditions(wanted: Filter) -> tuple[list[str], list[Any]]:
             where.append(condition)
             parameters.append(value)
     return where, parameters
+
+
+def _about(db: Database, token: str) -> tuple[str, list[Any]]:
+    raw = uuids.to_bytes(token)
+    return store.about(raw, store.user_of(db, raw))

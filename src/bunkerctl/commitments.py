@@ -47,8 +47,8 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
         with vault.reading():
             page = users.lying(vault.db, after, PAGE)
             for row in page:
-                said = audit.newest_commitment(vault.db, row.token)
-                if _is_erased(vault, row.token):
+                said = audit.newest_commitment(vault.db, row.token, row.id)
+                if _is_erased(vault, row.token, row.id):
                     bad.append(row.token)
                 elif said is None and pruned:
                     unchecked += 1
@@ -72,24 +72,41 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
 
 
 def _missing(vault: Vault, progress: Progress) -> list[bytes]:
-    """Return the tokens that the trail has committed to and not erased, and that have no row."""
+    """Return the tokens that the trail has committed to and not erased, and that have no row.
+
+    Also those with an event under another row number than theirs, where nobody would find it.
+    """
     after, missing = b"", []
     while True:
         with vault.reading():
             page = audit.tokens(vault.db, after, PAGE)
-            for token in page:
-                if users.has(vault.db, token) or _is_erased(vault, token):
-                    continue
-                if audit.newest_commitment(vault.db, token) is not None:
-                    missing.append(token)
+            missing += [token for token in page if _is_missing(vault, token, None)]
         progress.done += len(page)
         if len(page) < PAGE:
-            return missing
+            break
         after = page[-1]
+    number = 0
+    while True:
+        with vault.reading():
+            pairs = audit.numbered(vault.db, number, PAGE)
+            missing += [token for user, token in pairs if _is_missing(vault, token, user)]
+        progress.done += len(pairs)
+        if not pairs:
+            return missing
+        number = pairs[-1][0]
 
 
-def _is_erased(vault: Vault, token: bytes) -> bool:
-    return tombstones.is_erased(vault.db, token) or audit.says_erased(vault.db, token)
+def _is_missing(vault: Vault, token: bytes, user: int | None) -> bool:
+    known = audit.user_of(vault.db, token)
+    if user is not None and known is not None and known != user:
+        return True
+    if users.has(vault.db, token) or _is_erased(vault, token, user):
+        return False
+    return audit.newest_commitment(vault.db, token, user) is not None
+
+
+def _is_erased(vault: Vault, token: bytes, user: int | None) -> bool:
+    return tombstones.is_erased(vault.db, token) or audit.says_erased(vault.db, token, user)
 
 
 def _is_indexed(vault: Vault, row: users.Lying) -> bool:

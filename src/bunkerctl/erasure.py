@@ -45,6 +45,7 @@ def erase_all(
         event = tx.event(
             action,
             token=user.token,
+            user=user.id,
             counts=counts[user.id],
             requested_at=times.text(plan.started_at) if plan else None,
             due_at=times.text(plan.due_at) if plan else None,

@@ -43,7 +43,8 @@ def status(tx: Transaction, identity: Identity) -> User | Tombstone:
     """Return how a person stands; an erased one is found by token."""
     with tx.attempt("exp.status"):
         found = users.find_or_tombstone(tx.vault, identity)
-        tx.event("exp.status", token=found.token)
+        user_id = found.id if isinstance(found, User) else None
+        tx.event("exp.status", token=found.token, user=user_id)
         return found
 
 
@@ -174,7 +175,7 @@ def _put_status(tx: Transaction, user: User, status: str) -> None:
 def _recorded(tx: Transaction, user: User, action: str, changed: bool) -> User:
     """Record what was done to a person, found as `user`; return it as it is now."""
     fields, was = (["expstatus"], user.expstatus()) if changed else ([], None)
-    tx.event(action, token=user.token, fields=fields, was=was)
+    tx.event(action, token=user.token, user=user.id, fields=fields, was=was)
     return users.reread(tx, user.id)
 
 

@@ -40,7 +40,7 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
         with tx.attempt("export.user"):
             user = users.find(vault, identity)
             check()
-            tx.event("export.user", token=user.token)
+            tx.event("export.user", token=user.token, user=user.id)
         tx.write_events()
         left = trail.pruned(vault.db)
         return Person(
@@ -55,9 +55,7 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
 def everyone(vault: Vault, fields: list[str] | None) -> Iterator[list[Stored]]:
     """Yield every living person, a page at a time: an event for the export, and one a person.
 
-    `fields` are what will be shown of each, None if that is all. The events of a page are written
-    in the order of the tokens, as the trail's index has them: each of its pages is then written
-    once.
+    `fields` are what will be shown of each, None if that is all.
     """
     with vault.transaction() as tx:
         tx.event("export.all", fields=fields)
@@ -65,8 +63,8 @@ def everyone(vault: Vault, fields: list[str] | None) -> Iterator[list[Stored]]:
     while True:
         with vault.transaction() as tx:
             page = store.stored(vault.db, after, PAGE, PAGE_BYTES)
-            for token in sorted(found.token for found in page):
-                tx.event("export.user", token=token, fields=fields)
+            for found in page:
+                tx.event("export.user", token=found.token, user=found.id, fields=fields)
         if not page:
             return
         yield page

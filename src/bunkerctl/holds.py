@@ -23,7 +23,7 @@ def hold(vault: Vault, identity: Identity, reason: str, until: int | None) -> tu
         if not same:
             placed = Hold(reason=reason, by=vault.origin.actor, since=tx.now, until=until)
             store.put(tx.db, user.id, placed)
-        tx.event("user.hold", token=user.token, fields=[] if same else ["hold"])
+        tx.event("user.hold", token=user.token, user=user.id, fields=[] if same else ["hold"])
         return users.reread(tx, user.id), not same
 
 
@@ -33,5 +33,7 @@ def release(vault: Vault, identity: Identity) -> tuple[User, bool]:
         user = users.find(vault, identity)
         was_held = user.held(tx.now)
         store.remove(tx.db, user.id)
-        tx.event("user.release", token=user.token, fields=["hold"] if was_held else [])
+        tx.event(
+            "user.release", token=user.token, user=user.id, fields=["hold"] if was_held else []
+        )
         return users.reread(tx, user.id), was_held

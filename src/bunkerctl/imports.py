@@ -350,7 +350,7 @@ def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
         )
         expirations.put(tx.db, user.id, expiration)
         action = "exp.start" if incoming.expstatus == "wait" else "exp.retain"
-        tx.event(action, token=user.token, fields=["expstatus"], was="none")
+        tx.event(action, token=user.token, user=user.id, fields=["expstatus"], was="none")
     if incoming.held:
         _hold(tx, user)
 
@@ -358,7 +358,7 @@ def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
 def _hold(tx: Transaction, user: User) -> None:
     by = tx.vault.origin.actor
     holds.put(tx.db, user.id, Hold(reason=HELD_ELSEWHERE, by=by, since=tx.now, until=None))
-    tx.event("user.hold", token=user.token, fields=["hold"])
+    tx.event("user.hold", token=user.token, user=user.id, fields=["hold"])
 
 
 def _check_times(incoming: _Incoming, now: int) -> None:

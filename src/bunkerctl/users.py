@@ -64,7 +64,12 @@ def get(tx: Transaction, identity: Identity, field: str | None = None) -> User:
         user = find(tx.vault, identity)
         if field is not None and field not in user.data:
             raise errors.NotFound("the record has no such field", token=user.token)
-        tx.event("user.get", token=user.token, fields=None if field is None else [field])
+        tx.event(
+            "user.get",
+            token=user.token,
+            user=user.id,
+            fields=None if field is None else [field],
+        )
         return user
 
 
@@ -266,8 +271,14 @@ def put_in(tx: Transaction, people: list[store.Fresh]) -> int:
     """Add people whose tokens and identities are known to be free; return the id of the first."""
     first = store.insert(tx.db, people, tx.now)
     state.add_living(tx.db, len(people))
-    for one in people:
-        tx.event("user.add", token=one.token, fields=one.fields, commitment=one.commitment)
+    for user_id, one in enumerate(people, first):
+        tx.event(
+            "user.add",
+            token=one.token,
+            user=user_id,
+            fields=one.fields,
+            commitment=one.commitment,
+        )
     return first
 
 
@@ -277,7 +288,7 @@ def change(tx: Transaction, user: User, record: dict[str, Any], rules: Rules) ->
 
     fields = patches.changed_fields(user.data, record)
     if not fields:
-        tx.event("user.update", token=user.token, fields=[])
+        tx.event("user.update", token=user.token, user=user.id, fields=[])
         return user, False
     found = check_record(
         record, rules, {k: v for k, v in user.identities.items() if k not in fields}
@@ -286,7 +297,7 @@ def change(tx: Transaction, user: User, record: dict[str, Any], rules: Rules) ->
     content, commitment = store.pack(found, record)
     old, new = tx.vault.tags(user.identities), tx.vault.tags(found)
     store.replace(tx.db, user, tx.now, content, old, new)
-    tx.event("user.update", token=user.token, fields=fields, commitment=commitment)
+    tx.event("user.update", token=user.token, user=user.id, fields=fields, commitment=commitment)
     return reread(tx, user.id), True
 
 
@@ -324,7 +335,7 @@ def _page(vault: Vault, page: tuple[Any, ...], action: str | None) -> list[User]
     with vault.transaction() as tx:
         users = store.page(vault.db, *page)
         for user in users:
-            tx.event(action, token=user.token)
+            tx.event(action, token=user.token, user=user.id)
     return users
 
 

@@ -151,7 +151,7 @@ class Vault:
         self.saved = self.saved or changed
 
 
-_UNKEPT: audit.Told = ("", None, None)
+_UNKEPT: audit.Told = ("", None, None, None)
 
 
 class Transaction:
@@ -199,6 +199,7 @@ class Transaction:
         *,
         outcome: str = "ok",
         token: str | None = None,
+        user: int | None = None,
         fields: Sequence[str] | None = None,
         commitment: str | None = None,
         counts: dict[str, Any] | None = None,
@@ -206,6 +207,7 @@ class Transaction:
     ) -> int:
         """Append an event to the audit trail; return its number.
 
+        `user` is the row number of the person, where it is known: it is for finding the event.
         `fields` are the names of what changed, `commitment` is that of the new record. `more`
         is what an action has besides, never a person's data: the id of a key, times, and what an
         expstatus `was`, so that the trail can be counted.
@@ -227,7 +229,7 @@ class Transaction:
             said = {"v": 1, "action": action, "outcome": outcome, **self._origin, **more}
             known = {"token": token, "fields": fields, "commitment": commitment, "counts": counts}
             self._wordings[alike] = audit.wording({**said, **known})
-        self._events.append((self._wordings[alike], token, commitment))
+        self._events.append((self._wordings[alike], token, user, commitment))
         return self._tree.size + len(self._events)
 
     def write_events(self) -> None:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from bunkerctl.store.connection import Database
 
-Told = tuple[str, "str | None", "str | None"]
-"""What `append` is given of an event: its wording, its token, its commitment (hex)."""
+Told = tuple[str, "str | None", "int | None", "str | None"]
+"""What `append` is given of an event: wording, token, row number of the person, commitment (hex).
+
+The number is for finding the event alone, and None where whoever wrote it did not know it.
+"""
 
 Leaf = tuple[int, "str | None", bytes]
 
@@ -88,34 +91,74 @@ def last_before(db: Database, at: int) -> int:
     return tree(db).size
 
 
-def newest_commitment(db: Database, token: bytes) -> str | None:
+def user_of(db: Database, token: bytes) -> int | None:
+    """Return the row number under which events about a token are, besides those without one.
+
+    An erased person's is that of the event of the erasure.
+    """
+    row = db.row("SELECT id FROM users WHERE token = ?", token) or db.row(
+        "SELECT user FROM tombstones JOIN audit ON seq = event WHERE tombstones.token = ?", token
+    )
+    return None if row is None else row[0]
+
+
+def about(token: bytes, user: int | None) -> tuple[str, list[Any]]:
+    """Return the condition that an event is about a token, and its parameters."""
+    return (
+        "seq IN (SELECT seq FROM audit WHERE token = ? AND user IS NULL "
+        "UNION ALL SELECT seq FROM audit WHERE +token = ? AND user = ?)",
+        [token, token, user],
+    )
+
+
+def newest_commitment(db: Database, token: bytes, user: int | None) -> str | None:
     """Return the newest commitment to a person's record; None if no event has one."""
+    condition, parameters = about(token, user)
     row = db.row(
-        "SELECT commitment FROM audit WHERE token = ? AND commitment IS NOT NULL "
+        f"SELECT commitment FROM audit WHERE {condition} AND commitment IS NOT NULL "
         "ORDER BY seq DESC LIMIT 1",
-        token,
+        *parameters,
     )
     return None if row is None else str(row[0].hex())
 
 
-def says_erased(db: Database, token: bytes) -> bool:
+def says_erased(db: Database, token: bytes, user: int | None) -> bool:
     """Tell whether an event says that a person was erased."""
+    condition, parameters = about(token, user)
     marks = ", ".join("?" * len(ERASURES))
     row = db.row(
-        "SELECT 1 FROM audit JOIN wordings ON id = wording WHERE token = ? "
+        f"SELECT 1 FROM audit JOIN wordings ON id = wording WHERE {condition} "
         f"AND text ->> '$.outcome' = 'ok' AND text ->> '$.action' IN ({marks}) LIMIT 1",
-        token,
+        *parameters,
         *ERASURES,
     )
     return row is not None
 
 
 def tokens(db: Database, after: bytes, limit: int) -> list[bytes]:
-    """Return up to `limit` tokens that events are about, in their order, from behind one."""
+    """Return up to `limit` tokens that events without a row number are about, from behind one."""
     rows = db.rows(
-        "SELECT DISTINCT token FROM audit WHERE token > ? ORDER BY token LIMIT ?", after, limit
+        "SELECT DISTINCT token FROM audit WHERE token > ? AND user IS NULL ORDER BY token LIMIT ?",
+        after,
+        limit,
     )
     return [row[0] for row in rows]
+
+
+def numbered(db: Database, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return the row numbers behind one, up to `limit`, with each token that has events there."""
+    rows: list[Any] = db.rows(
+        """
+        SELECT DISTINCT user, token FROM audit
+        WHERE user > ?1 AND user <= (
+            SELECT max(user) FROM (
+                SELECT DISTINCT user FROM audit WHERE user > ?1 ORDER BY user LIMIT ?2))
+        ORDER BY user
+        """,
+        after,
+        limit,
+    )
+    return rows
 
 
 def has_pruned(db: Database, size: int) -> bool:
@@ -157,15 +200,16 @@ def append(db: Database, tree: merkle.Tree, events: Iterable[Told], at: int) -> 
     numbers: dict[str, int] = {}
     rows: list[tuple[Any, ...]] = []
     written = times.text(at)
-    for seq, (text, token, commitment) in enumerate(events, tree.size + 1):
+    for seq, (text, token, user, commitment) in enumerate(events, tree.size + 1):
         if text not in numbers:
             numbers[text] = _number(db, text)
         event = _filled(_form(text)[0], seq, written, token, commitment)
         raw = None if token is None else uuids.to_bytes(token)
         committed = None if commitment is None else bytes.fromhex(commitment)
-        rows.append((seq, numbers[text], at, raw, committed, merkle.leaf_hash(event.encode())))
+        leaf = merkle.leaf_hash(event.encode())
+        rows.append((seq, numbers[text], at, raw, user, committed, leaf))
     tree.extend([row[-1] for row in rows])
-    db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?)", rows)
+    db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
 
 

@@ -166,6 +166,7 @@ CREATE TABLE audit (
     wording INTEGER NOT NULL,
     at INTEGER NOT NULL,
     token BLOB,
+    user INTEGER,
     commitment BLOB,
     hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
@@ -173,19 +174,25 @@ CREATE TABLE audit (
 INSERT OR IGNORE INTO wordings (text) SELECT {_EMPTIED} FROM whole ORDER BY seq;
 
 INSERT INTO audit
-SELECT seq, (SELECT id FROM wordings WHERE text = {_EMPTIED}), at, token, {_COMMITMENT}, hash
+SELECT seq, (SELECT id FROM wordings WHERE text = {_EMPTIED}), at, token, NULL,
+    {_COMMITMENT}, hash
 FROM whole ORDER BY seq;
 
 DROP TABLE whole;
 
-CREATE INDEX audit_token ON audit (token, seq) WHERE token IS NOT NULL;
+-- By the person's row number where that was known: the events of one act on many people then lie
+-- side by side in the index, where by their random tokens each would take a page of its own.
+CREATE INDEX audit_user ON audit (user, seq) WHERE user IS NOT NULL;
+
+CREATE INDEX audit_token ON audit (token, seq) WHERE token IS NOT NULL AND user IS NULL;
 """
 
 _AS_SIXTH = f"""
 CREATE TEMP VIEW wordings AS SELECT seq AS id, {_EMPTIED} AS text FROM main.audit;
 
 CREATE TEMP VIEW audit AS
-SELECT seq, seq AS wording, at, token, {_COMMITMENT} AS commitment, hash FROM main.audit;
+SELECT seq, seq AS wording, at, token, NULL AS user, {_COMMITMENT} AS commitment, hash
+FROM main.audit;
 """
 
 
