@@ -8,6 +8,10 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +19,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bunkerctl import model
+from bunkerctl import exports, forks, keys, model
 from bunkerctl.cli.answers import export as answers
+from bunkerctl.directory import read_header
+from bunkerctl.store.users import Stored
+from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import DAY, EXECUTABLE, Home
 
 MEASURED = """
@@ -54,6 +61,26 @@ def finite(record: dict[str, Any]) -> bool:
 def imported(home: Home, *records: dict[str, Any]) -> None:
     lines = "".join(json.dumps(record) + "\n" for record in records)
     home.ok("user import -", lines)
+
+
+def again(home: Home) -> Vault:
+    surroundings = Surroundings(
+        origin=model.Origin(actor="bob", os_user="root", uid=0, host="here", reason=None, ref=None),
+        session=None,  # type: ignore[arg-type]  # nobody asks a keyring here
+        lock_wait=10.0,
+        clock=lambda: home.now,
+    )
+    master = keys.parse(home.key_file.read_bytes(), "the key file")
+    return open_vault(str(home.vault), read_header(str(home.vault)), master, surroundings)
+
+
+@contextmanager
+def opened(home: Home) -> Iterator[Vault]:
+    vault = again(home)
+    try:
+        yield vault
+    finally:
+        vault.close()
 
 
 def rows(text: str) -> list[list[str]]:
@@ -114,6 +141,80 @@ def test_people_come_in_the_order_in_which_they_were_added(home: Home) -> None:
     lines = [json.loads(line) for line in home.ok("export --all --yes").out.splitlines()]
     numbers = [int(line["data"]["login"][1:]) for line in lines]
     assert numbers == [number for number in range(1000) if number != 3]
+
+
+@pytest.fixture(params=["by one process", "by two"])
+def shared(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Let pages have three people, and be read by one process or two; tell whether it is two."""
+    two: bool = request.param == "by two"
+    monkeypatch.setattr(exports, "PAGE", 3)
+    monkeypatch.setattr(forks, "cores", lambda: 1 + two)
+    return two
+
+
+CHANGES: dict[str, tuple[str, set[str]]] = {
+    "somebody of the next page is erased": ("user forget u4 --yes", {"u4"}),
+    "all of the next page are erased": ("user forget - --yes", {"u3", "u4", "u5"}),
+    "somebody of the page behind it is erased": ("user forget u7 --yes", {"u7"}),
+    "the last one is erased": ("user forget u9 --yes", {"u9"}),
+    "somebody is changed": ("user update u4 x=new", set()),
+    "somebody is read": ("user get u4", set()),
+    "somebody is added": ("user add login=u10", set()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nothing_is_shown_that_was_over_when_its_event_was_written(
+    home: Home, shared: bool, change: str
+) -> None:
+    imported(home, *({"login": f"u{number}", "x": "old"} for number in range(10)))
+    line, gone = CHANGES[change]
+    shown: list[tuple[str, str]] = []
+    with opened(home) as vault:
+
+        def show(page: list[Stored]) -> list[tuple[str, str]]:
+            found = [json.loads(one.body) for one in page]
+            return [(one["login"], one.get("x", "")) for one in found]
+
+        pages = exports.everyone(vault, lambda: again(home), None, show)
+        shown += next(pages)[1]
+        if shared:
+            time.sleep(0.2)  # the other process has read the next page, or else reads it late
+        home.ok(line, "\n".join(sorted(gone)))
+        for count, page in pages:
+            assert count == len(page)
+            shown += page
+    added = [f"u{number}" for number in range(10 + ("add" in line))]
+    assert [login for login, _ in shown] == [login for login in added if login not in gone]
+    assert ("u4", "new" if "update" in line else "old") in shown or "u4" in gone
+    events = [json.loads(one) for one in home.ok("audit list -o jsonl").out.splitlines()]
+    assert sum(event["action"] == "export.user" for event in events) == len(shown)
+    assert home.ok("audit verify --deep --json").json["ok"]
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize("options", ["", "-o csv", "--fields login,x", "--fields x -o csv"])
+@pytest.mark.parametrize("people", [0, 2, 3, 4, 9, 10])
+def test_pages_make_one_whole(home: Home, options: str, people: int) -> None:
+    imported(home, *({"login": f"u{number}", "x": "y"} for number in range(people)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exports, "PAGE", 16_000)
+        patch.setattr(forks, "cores", lambda: 1)
+        wanted = home.ok(f"export --all --yes {options}")
+    assert home.ok(f"export --all --yes {options}").out == wanted.out
+
+
+def test_of_many_people_another_process_reads_the_pages(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "PAGE", 3)
+    monkeypatch.setattr(forks, "cores", lambda: 2)
+    started = Counter[str]()
+    start = forks._start
+    monkeypatch.setattr(forks, "_start", lambda work: started.update("p") or start(work))
+    imported(home, *({"login": f"u{number}"} for number in range(7)))
+    assert len(home.ok("export --all --yes").out.splitlines()) == 7
+    assert started["p"] == 1
 
 
 @pytest.mark.parametrize("options", ["", "-o csv", "--fields email"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from bunkerctl import audit, users
+from contextlib import contextmanager
+from itertools import chain
+
+from bunkerctl import audit, forks, users
 from bunkerctl.model import Identity, User, Value
 from bunkerctl.store import audit as trail
 from bunkerctl.store import users as store
@@ -10,9 +13,12 @@ from bunkerctl.store import users as store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from bunkerctl.store.users import Stored
     from bunkerctl.vault import Vault
+
+    Show = Callable[[list[Stored]], Any]
 
 PAGE = 16_000
 PAGE_BYTES = 8 << 20
@@ -52,20 +58,78 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
         )
 
 
-def everyone(vault: Vault, fields: list[str] | None) -> Iterator[list[Stored]]:
-    """Yield every living person, a page at a time: an event for the export, and one a person.
+class _Page:
+    """Some people as they were when the trail had `size` events, and what is shown of them.
 
-    `fields` are what will be shown of each, None if that is all.
+    `last` is the row number of the last of them. A page of nobody is the last.
+    """
+
+    def __init__(self, size: int, after: int, people: list[Stored], show: Show) -> None:
+        self.size = size
+        self.last = people[-1].id if people else after
+        self.people = [(found.id, found.token) for found in people]
+        self.shown = show(people)
+
+
+def everyone(
+    vault: Vault, again: Callable[[], Vault], fields: list[str] | None, show: Show
+) -> Iterator[tuple[int, Any]]:
+    """Yield how many people are on a page, and what `show` makes of them, of every living person.
+
+    There is an event for the export, and one a person. `fields` are what will be shown of each,
+    None if that is all.
+
+    From the second page on another process, in a vault that it opens `again`, reads one ahead. If
+    anybody else has written to the trail since, the page is read once more, under the lock.
     """
     with vault.transaction() as tx:
         tx.event("export.all", fields=fields)
-    after = 0
+        ours = tx.size + 1  # all events behind those are of this export
+    known, after = ours, 0
+    with _ahead(vault, again, show) as pages:
+        while True:
+            page = next(pages, None)
+            last = page.last if page is not None and page.people else None
+            with vault.transaction() as tx:
+                if tx.size != known:
+                    ours = tx.size
+                if page is None or page.size < ours:
+                    page = _read(vault, show, after, last)
+                for user_id, token in page.people:
+                    tx.event("export.user", token=token, user=user_id, fields=fields)
+                known = tx.size + len(page.people)
+            if page.people:
+                yield len(page.people), page.shown
+            elif last is None:
+                return
+            after = page.last
+
+
+@contextmanager
+def _ahead(vault: Vault, again: Callable[[], Vault], show: Show) -> Iterator[Iterator[_Page]]:
+    with vault.reading():
+        first = _read(vault, show, 0, None)
+    if len(first.people) < PAGE or forks.cores() == 1:
+        yield chain([first], _pages(lambda: vault, show, first.last))
+        return
+    with forks.ahead(_pages(again, show, first.last)) as others:
+        yield chain([first], others)
+
+
+def _pages(again: Callable[[], Vault], show: Show, after: int) -> Iterator[_Page]:
+    vault = again()
     while True:
-        with vault.transaction() as tx:
-            page = store.stored(vault.db, after, PAGE, PAGE_BYTES)
-            for found in page:
-                tx.event("export.user", token=found.token, user=found.id, fields=fields)
-        if not page:
-            return
+        with vault.reading():
+            page = _read(vault, show, after, None)
         yield page
-        after = page[-1].id
+        if not page.people:
+            return
+        after = page.last
+
+
+def _read(vault: Vault, show: Show, after: int, last: int | None) -> _Page:
+    """Read a page in the caller's transaction; up to a row number, or as much as a page has."""
+    size = trail.tree(vault.db).size
+    if last is None:
+        return _Page(size, after, store.stored(vault.db, after, PAGE, PAGE_BYTES), show)
+    return _Page(size, after, store.stored_up_to(vault.db, after, last), show)

@@ -163,6 +163,8 @@ class Transaction:
         self.now = vault.now()
         schema.version(vault.db)  # another process may have migrated it since it was opened
         self._tree = audit.tree(vault.db)
+        self.size = self._tree.size
+        """How many events the trail had before."""
         self._events: list[audit.Told] = []
         """The events so far: they are stored when the transaction ends.
 

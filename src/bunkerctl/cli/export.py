@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 
 from bunkerctl import errors, escapes, exports, files, jsontext, users
 from bunkerctl.cli import output
@@ -95,7 +96,8 @@ def export(
         person = _person(call, identity, format or "json", check)
         call.deliver(person, path, force=force, keys=keys)
         return
-    pages = _everyone(call, _names(fields), check)
+    show = _shown(call, form, _names(fields))
+    pages = _everyone(call, _names(fields), check, show)
     hint = "what was written is not everybody: run it again"
     shown = path is not None or not call.output.terminal
     with call.progress(hint, shown=shown) as progress:
@@ -193,8 +195,8 @@ def _names(fields: str | None) -> list[str] | None:
 
 
 def _everyone(
-    call: Call, names: list[str] | None, check: Callable[[], None]
-) -> Iterator[list[Stored]]:
+    call: Call, names: list[str] | None, check: Callable[[], None], show: exports.Show
+) -> Iterator[tuple[int, Any]]:
     vault = call.vault()
     check()
     if not call.confirmed("Export everybody's records? Type yes", "yes"):
@@ -202,45 +204,48 @@ def _everyone(
             "not confirmed: nothing was exported", hint="without a terminal, pass --yes"
         )
         raise vault.refused("export.all", declined)
-    return exports.everyone(vault, names)
+    return exports.everyone(vault, call.once_more, names, show)
 
 
-def _lines(
-    call: Call, pages: Iterable[list[Stored]], form: str, names: list[str] | None
-) -> Iterator[bytes]:
+def _shown(call: Call, form: str, names: list[str] | None) -> exports.Show:
+    """Return what makes the lines of a page of people; with names, it adds those that somebody has.
+
+    Another process may do it.
+    """
+    now = call.now()
     if names is not None:
-        return _chosen(call, pages, form, names)
-    return _whole(pages, form, call.now())
-
-
-def _whole(pages: Iterable[list[Stored]], form: str, now: int) -> Iterator[bytes]:
+        return partial(_chosen, form=form, names=names, now=now)
     write = answers.csv_line if form == "csv" else answers.line
-    if form == "csv":
-        yield escapes.csv_row(answers.LINE).encode()
-    for page in pages:
-        yield "".join([write(found, now) for found in page]).encode()
+    return lambda page: "".join([write(found, now) for found in page]).encode()
 
 
-def _chosen(
-    call: Call, pages: Iterable[list[Stored]], form: str, names: list[str]
-) -> Iterator[bytes]:
-    """Yield lines of some fields; in the end say which of them nobody has."""
-    unseen, now = set(names), call.now()
+def _chosen(page: list[Stored], form: str, names: list[str], now: int) -> tuple[bytes, set[str]]:
+    rows = [answers.chosen(found, now, names) for found in page]
+    seen = {name for name in names if any(row[name] is not None for row in rows)}
+    return "".join(output.lines(form, rows, tuple(names), header=False)).encode(), seen
+
+
+def _lines(call: Call, pages: Iterable[Any], form: str, names: list[str] | None) -> Iterator[bytes]:
+    if names is None:
+        if form == "csv":
+            yield escapes.csv_row(answers.LINE).encode()
+        yield from pages
+        return
     if form == "csv":
         yield escapes.csv_row(map(escapes.csv_cell, names)).encode()
-    for page in pages:
-        rows = [answers.chosen(found, now, names) for found in page]
-        unseen -= {name for row in rows for name in unseen if row[name] is not None}
-        yield "".join(output.lines(form, rows, tuple(names), header=False)).encode()
+    unseen = set(names)
+    for lines, seen in pages:
+        unseen -= seen
+        yield lines
     for name in names:
         if name in unseen:
             call.note(f"nobody has the field number {names.index(name) + 1} of --fields")
 
 
-def _counted(pages: Iterator[list[Stored]], progress: Progress) -> Iterator[list[Stored]]:
-    for page in pages:
-        yield page
-        progress.done += len(page)
+def _counted(pages: Iterator[tuple[int, Any]], progress: Progress) -> Iterator[Any]:
+    for count, shown in pages:
+        yield shown
+        progress.done += count
 
 
 def _line(answer: Answer) -> bytes:

@@ -185,6 +185,17 @@ class Stored:
         return self.hold is not None and (self.hold[0] is None or self.hold[0] > now)
 
 
+_STORED = """
+    SELECT u.id, u.token, u.created_at, u.updated_at, u.version, d.bytes,
+           e.status, e.due_at, h.user IS NOT NULL, h.until,
+           json_valid(CAST(substr(d.bytes, ?1 + instr(substr(d.bytes, ?1), x'0a')) AS TEXT))
+    FROM users u
+    JOIN drawer d ON d.id = u.record
+    LEFT JOIN expirations e ON e.user = u.id
+    LEFT JOIN holds h ON h.user = u.id
+"""
+
+
 def stored(db: Database, after: int, limit: int, most: int) -> list[Stored]:
     """Return up to `limit` people from behind a row number, or about `most` bytes of them.
 
@@ -195,22 +206,23 @@ def stored(db: Database, after: int, limit: int, most: int) -> list[Stored]:
         IntegrityFailure: what is stored is not a record.
     """
     rows = db.some(
-        """
-        SELECT u.id, u.token, u.created_at, u.updated_at, u.version, d.bytes,
-               e.status, e.due_at, h.user IS NOT NULL, h.until,
-               json_valid(CAST(substr(d.bytes, ?1 + instr(substr(d.bytes, ?1), x'0a')) AS TEXT))
-        FROM users u
-        JOIN drawer d ON d.id = u.record
-        LEFT JOIN expirations e ON e.user = u.id
-        LEFT JOIN holds h ON h.user = u.id
-        WHERE u.id > ?2 ORDER BY u.id LIMIT ?3
-        """,
+        f"{_STORED} WHERE u.id > ?2 ORDER BY u.id LIMIT ?3",
         crypto.SALT_BYTES + 1,
         after,
         limit,
         column=5,
         most=most,
     )
+    return _all_stored(rows)
+
+
+def stored_up_to(db: Database, after: int, last: int) -> list[Stored]:
+    """Return the people from behind a row number up to another, as `stored` does."""
+    condition = "WHERE u.id > ?2 AND u.id <= ?3 ORDER BY u.id"
+    return _all_stored(db.rows(f"{_STORED} {condition}", crypto.SALT_BYTES + 1, after, last))
+
+
+def _all_stored(rows: list[tuple[Any, ...]]) -> list[Stored]:
     from json import loads  # no hot command needs it
 
     return [_stored(row, loads) for row in rows]
