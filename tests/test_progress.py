@@ -125,6 +125,7 @@ def test_there_is_none_in_a_pipe(home: Home, pipe: str) -> None:
         assert process.communicate(timeout=60)[1] == b""
 
 
+RATE = r"[1-9][\d,]* {}  [\d,.]+/s  \d+ s left"
 LASTING = {
     "user import {dir}/people.jsonl --on-conflict update": (
         *(3, "lines  ", r": \d+ added and \d+ updated, of the first \d+ lines", None),
@@ -132,14 +133,31 @@ LASTING = {
     "export --all --yes --out {dir}/all.jsonl": (
         *(10, "people exported", rf": \d+ of {PEOPLE} people exported", "all.jsonl"),
     ),
-    "audit verify": (20, "events checked", r": \d+ of \d+ events checked", None),
-    "audit verify --deep": (10, "records checked", r": \d+ of \d+ records checked", None),
+    "audit verify": (20, RATE.format("events checked"), r": \d+ of \d+ events checked", None),
+    "audit verify --deep": (
+        10,
+        RATE.format("records checked"),
+        r": \d+ of \d+ records checked",
+        None,
+    ),
+    "audit export --out {dir}/trail.jsonl": (
+        *(10, RATE.format("events exported"), r": \d+ of \d+ events exported", "trail.jsonl"),
+    ),
+    "user check": (
+        *(10, RATE.format("people checked"), rf": \d+ of {PEOPLE} people checked", None),
+    ),
+    "doctor": (10, RATE.format("pages checked"), r": \d+( of \d+)? (pages|events) \w+", None),
+    "report --out {dir}/report.html": (
+        *(10, RATE.format("events counted"), r": \d+ of \d+ events counted", "report.html"),
+    ),
     "backup create {dir}/new.bunker": (5, "% ", "", "new.bunker"),
-    "backup verify {dir}/old.bunker": (5, "pages checked", "", None),
-    "backup restore {dir}/old.bunker --vault {dir}/new": (5, "pages copied", "", "new"),
+    "backup verify {dir}/old.bunker": (5, RATE.format("pages checked"), "", None),
+    "backup restore {dir}/old.bunker --vault {dir}/new": (
+        *(5, RATE.format("pages copied"), "", "new"),
+    ),
     "key rotate --no-recovery": (
         5,
-        "pages ",
+        RATE.format("pages encrypted anew"),
         ": the key is (rotated|the old one), and whole",
         None,
     ),
@@ -169,7 +187,7 @@ def test_ctrl_c_leaves_whole_work_and_says_how_far_it_came(full: Home, line: str
 def test_a_sweep_that_was_interrupted_is_finished_by_the_next(full: Home) -> None:
     line = f"exp sweep --max-deletes {PEOPLE}"
     with slowly(full, line, 3) as terminal:
-        terminal.see(r"[1-9]\d* people erased  ")
+        terminal.see(RATE.format("people erased"))
         terminal.type(CTRL_C)
         assert terminal.end() == 130
     found = re.search(rf"error: interrupted: (\d+) of {PEOPLE} people erased\n", terminal.shown)

@@ -80,6 +80,14 @@ def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
         after = page[-1][0]
 
 
+def count(vault: Vault, wanted: Filter) -> int:
+    """Return how many events `listing` yields."""
+    where, parameters = _conditions(wanted)
+    with vault.reading():
+        found = store.count(vault.db, where, parameters)
+    return found if wanted.limit is None else min(found, wanted.limit)
+
+
 def of_token(db: Database, token: str) -> list[Event]:
     """Return every event about a token, within the caller's transaction."""
     condition, parameters = _about(db, token)

@@ -136,8 +136,7 @@ def opened_by(path: str, master: bytes) -> tuple[Manifest, bytes]:
 
 def check(vault: Vault, manifest: Manifest, progress: Progress) -> None:
     """Check the pages and the audit trail of a copy; raise IntegrityFailure."""
-    progress.begin("pages checked")
-    problems = vault.db.problems()
+    problems = vault.db.problems(progress)
     if problems:
         raise errors.IntegrityFailure(f"the backup's database is damaged: {problems[0]}")
     with vault.reading():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bunkerctl import errors, identities
-from bunkerctl.model import IDENTITY_KINDS, Value
+from bunkerctl.model import IDENTITY_KINDS, UNSEEN, Progress, Value
+from bunkerctl.store import state
 from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
@@ -33,7 +34,9 @@ class Tally:
         self.people = self.bad = 0
 
 
-def everyone(vault: Vault, rules: Rules, tally: Tally) -> Iterator[Finding]:
+def everyone(
+    vault: Vault, rules: Rules, tally: Tally, progress: Progress = UNSEEN
+) -> Iterator[Finding]:
     """Yield what is wrong with each living person, in the order of their tokens.
 
     It is one event, before anybody's record is read. In pages: a long read would keep the pages
@@ -41,6 +44,8 @@ def everyone(vault: Vault, rules: Rules, tally: Tally) -> Iterator[Finding]:
     """
     with vault.transaction() as tx:
         tx.event("user.check")
+        living = state.totals(vault.db).living
+    progress.begin("people checked", living)
     after = None
     while True:
         with vault.reading():
@@ -51,6 +56,7 @@ def everyone(vault: Vault, rules: Rules, tally: Tally) -> Iterator[Finding]:
             tally.bad += bool(found)
             for path, rule in found:
                 yield Finding(token=user.token, path=path, rule=rule)
+        progress.done = tally.people
         if len(page) < PAGE:
             return
         after = page[-1].token

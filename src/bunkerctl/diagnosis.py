@@ -13,7 +13,7 @@ from bunkerctl import audit, errors, keys, ledger, opening, times
 from bunkerctl import status as statuses
 from bunkerctl.directory import DATABASE, check_access, check_place, file_system
 from bunkerctl.keys import Route
-from bunkerctl.model import Value
+from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
 from bunkerctl.store import connection, state
 from bunkerctl.sweep import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS
@@ -59,7 +59,11 @@ def broken(check: str, error: errors.BunkerError) -> Finding:
 
 
 def examine(
-    directory: str, given: Route | None, surroundings: Surroundings, overdue_before: int
+    directory: str,
+    given: Route | None,
+    surroundings: Surroundings,
+    overdue_before: int,
+    progress: Progress = UNSEEN,
 ) -> Iterator[Finding]:
     """Yield the findings: of the machine, and as far as it can be opened, of the vault.
 
@@ -90,16 +94,16 @@ def examine(
         if isinstance(error, errors.KeyUnavailable) and error.reason != "timeout":
             yield from _keyrings(surroundings)
         if isinstance(error, errors.IntegrityFailure):
-            pages = opening.damage(directory, given, surroundings)
+            pages = opening.damage(directory, given, surroundings, progress)
             error.message = "; ".join(dict.fromkeys([error.message, *pages[:MOST_PROBLEMS]]))
         yield broken(_check_of(error), error)
         return
     vault = opened.vault
     checks: tuple[tuple[str, Iterator[Finding]], ...] = (
         ("key", _key(opened, surroundings)),
-        ("database", _database(vault)),
+        ("database", _database(vault, progress)),
         ("clock", clock(vault)),
-        ("audit", _audit(vault)),
+        ("audit", _audit(vault, progress)),
         ("erasures", erasures(vault)),
         ("sweep", sweep(vault, overdue_before)),
     )
@@ -258,9 +262,9 @@ def clock(vault: Vault) -> Iterator[Finding]:
         yield ok("clock", times.text(now))
 
 
-def _database(vault: Vault) -> Iterator[Finding]:
+def _database(vault: Vault, progress: Progress) -> Iterator[Finding]:
     _, excess = vault.db.excess()
-    problems = vault.db.problems()
+    problems = vault.db.problems(progress)
     if problems:
         hint = f"{DAMAGED_HINT}; `user get` still reads whom the damage does not touch"
         yield broken(
@@ -278,8 +282,8 @@ def _database(vault: Vault) -> Iterator[Finding]:
         yield ok("database", "whole" if clean else "whole; a reader keeps its WAL in use")
 
 
-def _audit(vault: Vault) -> Iterator[Finding]:
-    found = audit.verify(vault)
+def _audit(vault: Vault, progress: Progress) -> Iterator[Finding]:
+    found = audit.verify(vault, None, progress)
     if found.ok:
         yield ok("audit", f"{found.events} events, whole; `audit verify --against` proves more")
     else:

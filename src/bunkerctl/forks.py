@@ -25,6 +25,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 
+def counters(number: int) -> list[memoryview]:
+    """Return views of one number each, which a forked process can write and this one read."""
+    import mmap
+
+    shared = memoryview(mmap.mmap(-1, 8 * number)).cast("Q")
+    return [shared[one : one + 1] for one in range(number)]
+
+
 @contextmanager
 def beside(works: Iterable[Callable[[], bytes]]) -> Iterator[list[partial[bytes]]]:
     """Start each work in a process of its own; yield functions that wait for what it returns.

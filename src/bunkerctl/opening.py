@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.directory import Header
     from bunkerctl.keys import Route
+    from bunkerctl.model import Progress
     from bunkerctl.vault import Surroundings, Vault
 
 
@@ -81,7 +82,9 @@ def close(vault: Vault, *, erasing: bool) -> None:
         vault.close()
 
 
-def damage(directory: str, given: Route | None, surroundings: Surroundings) -> list[str]:
+def damage(
+    directory: str, given: Route | None, surroundings: Surroundings, progress: Progress
+) -> list[str]:
     """Return what is wrong with the pages of a database that does not open as a vault."""
     header = read_header(directory)
     route, vault_id = route_of(header, given), header.vault_id
@@ -92,7 +95,7 @@ def damage(directory: str, given: Route | None, surroundings: Surroundings) -> l
     except errors.IntegrityFailure as error:
         return [error.message]
     try:
-        return db.problems()
+        return db.problems(progress)
     finally:
         db.close()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bunkerctl import audit, checkpoints, diagnosis, errors, figures, merkle, times
 from bunkerctl.figures import Figures, Month, Often, Period, Reader
-from bunkerctl.model import ERASURES, Value
+from bunkerctl.model import ERASURES, UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
 from bunkerctl.store import backups, expirations, holds, state, tombstones
 from bunkerctl.tallies import Tallies, walk
@@ -135,6 +135,7 @@ def read(
     overdue_before: int,
     since: int | None,
     until: int | None,
+    progress: Progress = UNSEEN,
 ) -> Report:
     """Return the report on a vault; it shows nothing personal, so it is no audit event.
 
@@ -149,6 +150,7 @@ def read(
     end = now + 1 if until is None or until > now else until
     if since is not None and since >= end:
         raise errors.Usage("the period of the report ends before it begins")
+    progress.begin("people counted")
     with vault.reading():
         stored, pruned = events.tree(vault.db), events.pruned(vault.db)
         standing = _standing(vault)
@@ -160,7 +162,7 @@ def read(
         last_sweep = state.sweeps(vault.db).completed_at
     begin = merkle.Tree() if pruned is None else pruned.tree
     tallies = Tallies("" if since is None else times.text(since), times.text(end))
-    tree = walk(vault, again, tallies, begin, stored.size)
+    tree = walk(vault, again, tallies, begin, stored.size, progress)
     told = Figures(tallies, end)
     period = _period(told, since, end)
     often = told.often()

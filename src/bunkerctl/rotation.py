@@ -92,8 +92,7 @@ def _planned(
     plan = _plan(opened, session, skip_unreachable)
     _check_shared(vault, plan.places)
     _check_room(vault.path(DATABASE))
-    progress.begin("pages checked")
-    if vault.db.problems():
+    if vault.db.problems(progress):
         raise errors.IntegrityFailure(
             "the database is damaged, so its key is not rotated",
             hint="`bunkerctl doctor` says more",
@@ -142,9 +141,8 @@ def carry_out(
                     "the database could not be written anew under another key",
                     hint="is there room? it stays as it was",
                 )
-            progress.begin("pages checked")
             header, left, problems = _complete(
-                vault.directory, begun, plan.new, plan.places, surroundings
+                vault.directory, begun, plan.new, plan.places, surroundings, progress
             )
             if plan.gone:
                 kept = tuple(copy for copy in header.copies if copy not in plan.gone)
@@ -291,6 +289,7 @@ def _complete(
     new: bytes,
     places: Iterable[Route],
     surroundings: Surroundings,
+    progress: Progress = UNSEEN,
     *,
     check: bool = True,
 ) -> tuple[Header, tuple[Route, ...], list[str]]:
@@ -302,7 +301,7 @@ def _complete(
     try:
         vault.db.truncate_wal(surroundings.lock_wait)
         _sync(vault)
-        problems = vault.db.problems() if check else []
+        problems = vault.db.problems(progress) if check else []
         write_header(directory, header)
         left = keys.promote(places, header.vault_id, new, surroundings.session)
         with vault.transaction() as tx:

@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bunkerctl.model import Progress
     from bunkerctl.vault import Vault
 
     Tally = tuple[str, str, str, str, str | None]
@@ -109,7 +110,12 @@ class Tallies:
 
 
 def walk(
-    vault: Vault, again: Callable[[], Vault], tallies: Tallies, begin: merkle.Tree, size: int
+    vault: Vault,
+    again: Callable[[], Vault],
+    tallies: Tallies,
+    begin: merkle.Tree,
+    size: int,
+    progress: Progress,
 ) -> merkle.Tree:
     """Count the events from behind a tree up to a size; return the tree that they make of it.
 
@@ -119,14 +125,20 @@ def walk(
     bounds = _bounds(begin.size, size)
     parts = list(pairwise(bounds[1:]))
     hashing.many()
-    works = [partial(_elsewhere, again, tallies, *part) for part in parts]
+    own, *others = counters = forks.counters(len(bounds) - 1)
+    progress.begin("events counted", size - begin.size, lambda: sum(one[0] for one in counters))
+    works = [
+        partial(_elsewhere, again, tallies, *part, counter)
+        for part, counter in zip(parts, others, strict=True)
+    ]
     tree = merkle.Tree(begin.size, begin.frontier())
     with forks.beside(works) as answers:
-        _walk(vault, tallies, tree, bounds[1])
-        for (start, end), answer in zip(parts, answers, strict=True):
+        _walk(vault, tallies, tree, bounds[1], own)
+        for (start, end), answer, counter in zip(parts, answers, others, strict=True):
             if tree.size != start:
                 break
-            _join(tree, tallies, answer() or _elsewhere(lambda: vault, tallies, start, end))
+            found = answer() or _elsewhere(lambda: vault, tallies, start, end, counter)
+            _join(tree, tallies, found)
     return tree
 
 
@@ -137,7 +149,14 @@ def _bounds(begin: int, size: int) -> list[int]:
     return [begin, *inner, size]
 
 
-def _walk(vault: Vault, tallies: Tallies, tree: merkle.Tree, end: int, offset: int = 0) -> None:
+def _walk(
+    vault: Vault,
+    tallies: Tallies,
+    tree: merkle.Tree,
+    end: int,
+    counter: memoryview,
+    offset: int = 0,
+) -> None:
     """Count the events up to `end`, and append them to a tree, which begins behind `offset`.
 
     In pages: a long read would keep the pages of erased people alive.
@@ -149,15 +168,19 @@ def _walk(vault: Vault, tallies: Tallies, tree: merkle.Tree, end: int, offset: i
             return
         tree.extend([merkle.leaf_hash(row[1].encode()) for row in rows])
         tallies.take(rows)
+        counter[0] += len(rows)
 
 
-def _elsewhere(again: Callable[[], Vault], like: Tallies, start: int, end: int) -> bytes:
+def _elsewhere(
+    again: Callable[[], Vault], like: Tallies, start: int, end: int, counter: memoryview
+) -> bytes:
     """Return what `_join` takes: tallies, the heads of whole subtrees, and the tree of the rest."""
     vault, tallies = again(), like.empty()
+    counter[0] = 0
     heads: list[bytes] = []
     while True:
         tree = merkle.Tree()
-        _walk(vault, tallies, tree, min(end, start + (1 << HEIGHT)), start)
+        _walk(vault, tallies, tree, min(end, start + (1 << HEIGHT)), counter, start)
         if tree.size != 1 << HEIGHT:
             return pickle.dumps((tallies, heads, tree))
         heads.append(tree.root())

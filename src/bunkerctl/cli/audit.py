@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bunkerctl.model import Progress
+
 
 @command(
     "audit list",
@@ -196,10 +198,14 @@ def export(call: Call, since: str | None, until: str | None, out: str | None, fo
     path = None if out in (None, "-") else out
     if path is not None:
         files.check_writable(path, force=force)
-    chunks = (
-        chunk.encode() for chunk in output.lines(form, _rows(call, wanted, form), answers.EVENT)
-    )
-    call.deliver(chunks, path, force=force)
+    vault = call.vault()
+    hint = "what was written is not the whole trail: run it again"
+    shown = path is not None or not call.output.terminal
+    with call.progress(hint, shown=shown) as progress:
+        progress.begin("events exported", audit.count(vault, wanted))
+        rows = _counted(audit.listing(vault, wanted), form, progress)
+        chunks = (chunk.encode() for chunk in output.lines(form, rows, answers.EVENT))
+        call.deliver(chunks, path, force=force)
 
 
 @command(
@@ -231,6 +237,7 @@ def prune(call: Call, before: str | None) -> None:
     call.show(answers.pruned(done))
 
 
-def _rows(call: Call, wanted: audit.Filter, form: str) -> Iterator[Answer]:
-    whole = form == "jsonl"
-    return (answers.event(one, whole=whole) for one in audit.listing(call.vault(), wanted))
+def _counted(events: Iterator[audit.Event], form: str, progress: Progress) -> Iterator[Answer]:
+    for event in events:
+        yield answers.event(event, whole=form == "jsonl")
+        progress.done += 1

@@ -427,6 +427,10 @@ class Call:
         self._line = Line(self.shell.stderr, hint, came, shown=seen)
         return self._line
 
+    def streams(self) -> bool:
+        """Tell whether a list comes out at a terminal as it is made: progress would be in it."""
+        return self.output.terminal and self.output.form != "table"
+
     def aside(self) -> AbstractContextManager[None]:
         """Return a block in which no progress is drawn: for something else on the terminal."""
         return self._line.aside() if self._line is not None else _nothing()

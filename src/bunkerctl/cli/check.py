@@ -25,8 +25,10 @@ def check(call: Call) -> None:
     """
     rules = call.rules()
     tally = checks.Tally()
-    found = checks.everyone(call.vault(), rules, tally)
-    call.show_list(map(answers.finding, found), tuple(answers.FINDING), noun="finding")
+    vault = call.vault()
+    with call.progress("nothing was changed: run it again", shown=not call.streams()) as progress:
+        found = checks.everyone(vault, rules, tally, progress)
+        call.show_list(map(answers.finding, found), tuple(answers.FINDING), noun="finding")
     if tally.bad:
         raise errors.Partial(f"{tally.bad} of {tally.people} people have records that break a rule")
     call.note(f"nothing to mend; people: {tally.people}" + _without(rules.schema is None))

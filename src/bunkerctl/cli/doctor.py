@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bunkerctl.model import Progress
+
 
 @command("doctor", answer=several(answers.FINDING))
 def doctor(call: Call) -> None:
@@ -28,20 +30,22 @@ def doctor(call: Call) -> None:
     """
     found: list[diagnosis.Finding] = []
 
-    def shown() -> Iterator[Answer]:
+    def shown(progress: Progress) -> Iterator[Answer]:
+        place, given = call.directory(), keysource.given(call)
         for finding in diagnosis.examine(
-            call.directory(), keysource.given(call), call.surroundings(), call.overdue_before()
+            place, given, call.surroundings(), call.overdue_before(), progress
         ):
             found.append(finding)
             yield answers.finding(finding)
 
-    call.show_list(
-        shown(),
-        answers.FINDING,
-        noun="finding",
-        view="doctor",
-        brief=answers.FINDING_BRIEF,
-        at_once=True,
-    )
+    with call.progress("nothing was changed: run it again", shown=not call.streams()) as progress:
+        call.show_list(
+            shown(progress),
+            answers.FINDING,
+            noun="finding",
+            view="doctor",
+            brief=answers.FINDING_BRIEF,
+            at_once=True,
+        )
     if problem := diagnosis.gravest(found):
         raise problem

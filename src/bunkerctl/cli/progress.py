@@ -133,7 +133,8 @@ def words(progress: Progress) -> str | None:
     """Say how far it came, for a message; None if nobody knows."""
     if progress.total is not None:
         return f"{progress.come()} of {progress.total} {progress.what}"
-    return f"{progress.done} {progress.what}" if progress.done else None
+    done = progress.come()
+    return f"{done} {progress.what}" if done else None
 
 
 def drawn(progress: Progress, seconds: float, columns: int) -> str:

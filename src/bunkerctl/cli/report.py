@@ -46,7 +46,9 @@ def report(call: Call, since: str | None, until: str | None, out: str | None, fo
     if path is not None:
         files.check_writable(path, force=force)
     from_, to = call.moment(since), call.moment(until)
-    found = reports.read(call.vault(), call.once_more, call.overdue_before(), from_, to)
+    vault, overdue = call.vault(), call.overdue_before()
+    with call.progress("nothing was written: run it again") as progress:
+        found = reports.read(vault, call.once_more, overdue, from_, to, progress)
     fields = answers.report(found)
     if out is not None:
         call.deliver([_whole(fields, typed).encode()], path, force=force)

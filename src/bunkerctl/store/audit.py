@@ -292,6 +292,12 @@ def says(name: str) -> str:
     )
 
 
+def count(db: Database, where: Iterable[str], parameters: Iterable[Any]) -> int:
+    """Return how many events there are of that kind."""
+    conditions = " AND ".join(("1", *where))
+    return int(db.one(f"SELECT count(*) FROM audit WHERE {conditions}", *parameters)[0])
+
+
 def nth_newest(
     db: Database, count: int, where: Iterable[str] = (), parameters: Iterable[Any] = ()
 ) -> int:

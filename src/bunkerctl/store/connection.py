@@ -19,7 +19,7 @@ from bunkerctl.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from bunkerctl.model import Progress
@@ -293,7 +293,7 @@ class Database:
             self.rollback()
             copy.close()
 
-    def problems(self) -> list[str]:
+    def problems(self, progress: Progress) -> list[str]:
         """Return what two checks find wrong, each of which misses what the other finds.
 
         `cipher_integrity_check` tells altered pages, and takes a file cut at a page's end for
@@ -301,7 +301,11 @@ class Database:
         the database: see `excess`.
         """
         last, _ = self.excess()
+        size = self._pages()[1]
+        measure = _reader(size)
+        progress.begin("pages checked", last if measure else None, measure)
         found = [_plain(str(row[0])) for row in self.rows("PRAGMA cipher_integrity_check")]
+        progress.begin("pages compared", None, _reader(size))  # how often each, nobody knows
         try:
             found += [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)")]
         except IntegrityFailure as error:  # a page that it needs to go on
@@ -384,6 +388,23 @@ def _size(path: str) -> int:
         return os.path.getsize(path)
     except OSError:
         return 0
+
+
+def _reader(size: int) -> Callable[[], int] | None:
+    """Return what tells how many pages this process has read since; None where nothing tells it.
+
+    SQLite says nothing in the midst of a check, but Linux counts what is read (proc_pid_io(5)).
+    """
+    before = _bytes_read()
+    return None if before is None else lambda: ((_bytes_read() or before) - before) // size
+
+
+def _bytes_read() -> int | None:
+    try:
+        with open("/proc/self/io", "rb") as file:
+            return int(file.readline().split()[1])
+    except OSError:
+        return None
 
 
 def _uri(path: str) -> str:
