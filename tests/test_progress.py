@@ -146,7 +146,7 @@ LASTING = {
     "user check": (
         *(10, RATE.format("people checked"), rf": \d+ of {PEOPLE} people checked", None),
     ),
-    "doctor": (10, RATE.format("pages checked"), r": \d+( of \d+)? (pages|events) \w+", None),
+    "doctor": (10, RATE.format("pages compared"), r": \d+( of \d+)? (pages|events) \w+", None),
     "report --out {dir}/report.html": (
         *(10, RATE.format("events counted"), r": \d+ of \d+ events counted", "report.html"),
     ),
@@ -181,6 +181,17 @@ def test_ctrl_c_leaves_whole_work_and_says_how_far_it_came(full: Home, line: str
     check_whole(full)
     assert full.process(line).code == 0
     assert made is None or (full.directory / made).exists()
+
+
+@needs_strace
+@pytest.mark.parametrize(("line", "ends"), [("doctor", "findings"), ("user check", "findings")])
+def test_a_table_is_not_drawn_behind_half_a_line(full: Home, line: str, ends: str) -> None:
+    with slowly(full, line, 5) as terminal:
+        terminal.see("(pages|people) checked  ")
+        assert terminal.end() == 0
+    before, found, _ = terminal.shown.rpartition(ends)
+    assert found
+    assert all("/s" not in frame for frame in frames(before) if "\n" in frame)
 
 
 @needs_strace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pwd
-from contextlib import contextmanager
+from contextlib import nullcontext
 
 from bunkerctl import config, errors, escapes, files, identities, times
 from bunkerctl.cli import keysource, output
@@ -57,6 +57,7 @@ class Call:
             columns=shell.columns(),
             now=self.now,
             saved=self.saved,
+            aside=self.aside,
         )
 
     # Settings: flag, environment, file, default.
@@ -433,7 +434,7 @@ class Call:
 
     def aside(self) -> AbstractContextManager[None]:
         """Return a block in which no progress is drawn: for something else on the terminal."""
-        return self._line.aside() if self._line is not None else _nothing()
+        return self._line.aside() if self._line is not None else nullcontext()
 
     def confirmed(self, question: str, answer: str) -> bool:
         """Tell whether a person agrees: by --yes, or by typing `answer`."""
@@ -463,11 +464,6 @@ class Call:
         if when == "auto":
             return self.shell.stdout.isatty() and environment.get("TERM") != "dumb"
         return when == "always"
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def _owner(directory: str) -> tuple[int, int] | None:

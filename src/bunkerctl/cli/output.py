@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from bunkerctl import jsontext
 from bunkerctl.errors import BunkerError, KeyUnavailable, OutputFailed
 from bunkerctl.escapes import cell, csv_cell, csv_row, safe
@@ -10,6 +12,7 @@ from bunkerctl.model import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Any, BinaryIO
 
     from bunkerctl.cli.answers import Answer
@@ -37,7 +40,8 @@ class Seen(Value):
 class Output:
     """Standard output in one form; `terminal` says that a person looks at it.
 
-    `columns` is the width of the terminal, if it is one; `now` tells the time.
+    `columns` is the width of the terminal, if it is one; `now` tells the time; `aside` returns a
+    block in which no progress is drawn.
     """
 
     def __init__(
@@ -51,11 +55,13 @@ class Output:
         columns: int | None = None,
         now: Callable[[], int] = int,
         saved: Callable[[], bool] = bool,
+        aside: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.form = form
         self.terminal = terminal
         self._stdout = stdout
         self._stderr = stderr
+        self._aside = aside
         self._color = color
         self._columns = columns
         self._now = now
@@ -175,7 +181,9 @@ class Output:
         module = import_module(f"bunkerctl.cli.views.{view}")
         screen = Screen(self._columns, color=self._color)
         getattr(module, shape)(screen, found, seen)
-        self.text(screen.text())
+        with self._aside():
+            self.text(screen.text())
+            self.flush()
 
 
 def lines(
