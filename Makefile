@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := build/bare
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test torture lint docs wheel smoke bench bench-large bench-report clean
+.PHONY: help demo test torture lint docs wheel smoke bench bench-large bench-report bench-completion clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make smoke    install the wheel into a bare venv, and try it there"
 	@echo "make bench    measure cold calls and 20,000 people against their floors, in two minutes"
 	@echo "make bench-large  the same people, up to a million, for a quarter of an hour"
+	@echo "make bench-completion  measure the completions in bash, zsh and fish"
 	@echo "make bench-report  measure a report on a million people, for half an hour"
 
 demo: $(VENV)/.installed
@@ -54,6 +55,9 @@ bench: $(BARE)/.installed
 
 bench-large: $(BARE)/.installed
 	$(BARE)/bin/python bench/run.py bench/LARGE.md 10000 100000 1000000
+
+bench-completion: $(VENV)/.installed
+	$(BIN)/python bench/completion.py bench/COMPLETION.md
 
 bench-report: $(BARE)/.installed
 	$(BARE)/bin/python bench/report.py bench/REPORT.md
