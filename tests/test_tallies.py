@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bunkerctl import forks, tallies
+from bunkerctl.model import Progress
 from conftest import Home
 from test_report import report, story
 from wholeness import reworded
@@ -47,6 +48,22 @@ def test_shared_or_alone_the_report_is_the_same(
         home.ok("user get b")
         assert report(home) == alone(home)
         assert report(home)["audit"]["ok"]
+
+
+@pytest.mark.usefixtures("shared")
+def test_what_other_processes_count_is_counted_in_the_progress(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story(home)
+    seen: list[Progress] = []
+
+    def walk(*given: Any) -> Any:
+        seen.append(given[-1])
+        return tallies.walk(*given)
+
+    monkeypatch.setattr("bunkerctl.reports.walk", walk)
+    size = report(home)["audit"]["head"]["size"]
+    assert (seen[0].come(), seen[0].total) == (size, size)
 
 
 @pytest.mark.usefixtures("shared")
