@@ -63,6 +63,8 @@ def test_man_shows_a_page_at_any_width(page: Path, width: int) -> None:
     assert shown.startswith(f"{name.upper()}({section})"[: width // 3])
     wanted = [*SECTIONS, *(COMMAND_SECTIONS if section == "1" else [])]
     assert set(wanted) <= set(re.findall(r"^[A-Z][A-Z ]+$", shown, re.MULTILINE))
+    assert not re.search(r"\[-[\w-]*$", shown, re.MULTILINE)  # no option without its value
+    assert not re.search(r"\w[.?]  +\w", shown[shown.index("\n") :].rpartition("\n\n")[0])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -52,7 +52,7 @@ def _command(command: grammar.Command) -> str:
     name = f"bunkerctl-{'-'.join(command.words)}"
     summary, *rest = manual.paragraphs(command.text())
     lines = _head(name, re.split(r"[.:]( |$)", summary[0])[0])
-    lines += [".SH SYNOPSIS", _text(help.usage(command)), ".SH DESCRIPTION", *map(_text, summary)]
+    lines += [".SH SYNOPSIS", _synopsis(command), ".SH DESCRIPTION", *map(_text, summary)]
     examples: list[str] = []
     for paragraph in rest:
         if paragraph[0] == "Examples:":
@@ -80,6 +80,15 @@ def _command(command: grammar.Command) -> str:
         or (page.name == "bunkerctl-identities" and _takes_id(command))
     ]
     return _joined([*lines, ".SH SEE ALSO", _see_also(["bunkerctl(1)", *topics])])
+
+
+def _synopsis(command: grammar.Command) -> str:
+    """Return how a command is typed; what stands in brackets is not broken at the end of a line."""
+    typed = f"bunkerctl {' '.join(command.words)}"
+    rest = _text(help.usage(command).removeprefix(typed))
+    rest = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", "\\ "), rest)
+    rest = re.sub(r"\b[A-Z]+\b", r"\\fI\g<0>\\fR", rest)
+    return f"\\fB{_text(typed)}\\fR" + re.sub(r"(\\-)+[a-z]+(\\-[a-z]+)*", r"\\fB\g<0>\\fR", rest)
 
 
 def _takes_id(command: grammar.Command) -> bool:
@@ -199,4 +208,6 @@ def _text(text: str) -> str:
 
 
 def _joined(lines: Iterable[str]) -> str:
-    return "\n".join(lines) + "\n"
+    """Return the page; between sentences there is one blank, though a line of it ends there."""
+    text = "\n".join(lines) + "\n"
+    return re.sub(r"([.?!][)\"]?)\n(?=[^.]|\.(?:BR?|I) )", r"\1\\&\n", text)
