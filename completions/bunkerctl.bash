@@ -68,9 +68,9 @@ _bunkerctl() {
             ' backup verify') options="--recovery-file"; files=1 ;;
             ' completion') words="bash zsh fish"; ;;
             ' config') words="show get set path"; ;;
-            ' config get') ;;
+            ' config get') words="vault output color actor lock_wait key.file key.command key.keyring_timeout audit.anchor exp.grace exp.max exp.overdue_after links.base phone.region privacy.controller privacy.contact privacy.purposes privacy.categories privacy.recipients privacy.transfers privacy.retention privacy.source privacy.rights privacy.authority privacy.decisions record.schema"; ;;
             ' config path') ;;
-            ' config set') ;;
+            ' config set') words="vault output color actor lock_wait key.file key.command key.keyring_timeout audit.anchor exp.grace exp.max exp.overdue_after links.base phone.region privacy.controller privacy.contact privacy.purposes privacy.categories privacy.recipients privacy.transfers privacy.retention privacy.source privacy.rights privacy.authority privacy.decisions record.schema"; ;;
             ' config show') ;;
             ' demo') ;;
             ' destroy') options="--confirm"; ;;

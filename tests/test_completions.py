@@ -40,6 +40,8 @@ LINES = [
     ("help ex", "exp export exit-codes"),
     ("help exp sw", "sweep"),
     ("schema er", "erasure error"),
+    ("config get exp.g", "exp.grace"),
+    ("config set links", "links.base"),
     ("schema user f", "forget"),
     ("--key-file peo", "people.key"),
     ("--key-file=peo", "people.key"),

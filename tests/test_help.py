@@ -33,6 +33,22 @@ def test_a_topic_is_shown_whole_and_fits_a_terminal(bare: Home, topic: str) -> N
     assert max(map(len, shown.splitlines())) <= help.WIDTH + 10  # examples are as wide as they are
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_s_help_fits_and_parts_no_option_from_its_value(words: tuple[str, ...]) -> None:
+    shown = help.text(words).splitlines()
+    wide = [line for line in shown if len(line) > help.WIDTH and "bunkerctl" not in line[:12]]
+    assert not wide
+    parted = re.compile(r"(\[|, )--?[a-z-]+$")
+    assert not [line for line in shown[:-1] if parted.search(line)]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_exit_code_that_the_text_names_is_in_the_list(words: tuple[str, ...]) -> None:
+    command = COMMANDS[words]
+    named = set(re.findall(r"exit (?:code is )?(\d+)", " ".join(map(str, command.text()))))
+    assert named <= {code for code, _ in help.failures(command)} | {"0", "2"}
+
+
 @pytest.mark.parametrize("words", ["user add", "exp", "key recovery create", "init"])
 def test_help_of_a_command_or_group_is_what_its_option_shows(bare: Home, words: str) -> None:
     assert bare.ok(f"help {words}").out == bare.ok(f"{words} --help").out
@@ -47,6 +63,9 @@ def test_help_of_a_command_or_group_is_what_its_option_shows(bare: Home, words: 
         ("key recovery verfy", "did you mean `bunkerctl key recovery verify`?"),
         ("exp sweep --dryrun", "did you mean --dry-run?"),
         ("user get --feild x login:ann", "did you mean --field?"),
+        ("config get exp.grcae", "did you mean exp.grace?"),
+        ("config set link.base x", "did you mean links.base?"),
+        ("config get zzz", "`bunkerctl config show` lists them"),
         ("help exp swep", "did you mean `bunkerctl help exp sweep`?"),
         ("help key-s", "did you mean `bunkerctl help keys`?"),
         ("schema user gt", "did you mean `bunkerctl schema user get`?"),

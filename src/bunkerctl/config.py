@@ -270,10 +270,19 @@ def put(path: str, name: str, text: str) -> bool:
     return True
 
 
+def check_name(name: str) -> None:
+    """Raise Invalid unless this is a setting."""
+    if name not in SETTINGS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, SETTINGS, 1)
+        listed = "`bunkerctl config show` lists them"
+        raise Invalid("no such setting", hint=f"did you mean {near[0]}?" if near else listed)
+
+
 def check(name: str, text: str) -> None:
     """Raise Invalid unless this is a setting and it takes this value."""
-    if name not in SETTINGS:
-        raise Invalid("no such setting", hint="`bunkerctl config show` lists them")
+    check_name(name)
     try:
         SETTINGS[name].check(text)
     except Invalid as error:

@@ -131,7 +131,7 @@ def key(call: Call) -> None:
     option("--against", "FILE", "a head, checkpoint or anchor that was kept elsewhere"),
     option("--deep", None, "also compare each living record with what the trail says of it"),
     answer=single(answers.VERIFICATION),
-    fails=(errors.Conflict,),
+    fails=(errors.Conflict, errors.IntegrityFailure),
 )
 def verify(call: Call, against: str | None, deep: bool) -> None:
     """Recompute the audit trail, and with --against prove that it continues an earlier head.

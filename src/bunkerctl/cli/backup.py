@@ -71,7 +71,13 @@ def list_(call: Call) -> None:
     call.show_list(shown, answers.BACKUP, noun="backup")
 
 
-@command("backup verify", CODE, FILE, answer=single(answers.VERIFIED))
+@command(
+    "backup verify",
+    CODE,
+    FILE,
+    answer=single(answers.VERIFIED),
+    fails=(errors.IntegrityFailure, errors.WrongKey),
+)
 def verify(call: Call, recovery_file: str | None, file: str) -> None:
     """Check a backup whole: its bytes, every page, its audit trail and the signed checkpoint.
 

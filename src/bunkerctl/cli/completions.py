@@ -7,6 +7,7 @@ behind which the words of commands come again. Then one table gives what fits.
 
 from __future__ import annotations
 
+from bunkerctl import config
 from bunkerctl.cli import grammar
 from bunkerctl.model import Value
 
@@ -19,6 +20,7 @@ FILES = {"bash": "bunkerctl.bash", "zsh": "_bunkerctl", "fish": "bunkerctl.fish"
 
 NOTE = "# Made by `make docs` from the command table; do not edit."
 PATHS = ("FILE", "DIR", "PATH")
+SETTING_PATHS = (("config", "get"), ("config", "set"))
 
 
 class Place(Value):
@@ -47,6 +49,8 @@ def _place(path: tuple[str, ...], commands: dict[tuple[str, ...], grammar.Comman
     command = commands.get(path)
     arguments = command.arguments if command else ()
     words |= {choice: one.help for one in arguments for choice in one.choices}
+    if path in SETTING_PATHS:
+        words |= {name: setting.help for name, setting in config.SETTINGS.items()}
     return Place(
         path="".join(f" {word}" for word in path),
         words=list(words.items()),

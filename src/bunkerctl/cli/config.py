@@ -38,8 +38,7 @@ def get(call: Call, name: str) -> None:
       bunkerctl config get exp.grace
     """
     settings = call.config()
-    if name not in config.SETTINGS:
-        raise errors.Invalid("no such setting", hint="`bunkerctl config show` lists them")
+    config.check_name(name)
     value = settings.get(name)
     if call.output.form in ("plain", "table"):
         call.line(value)

@@ -48,6 +48,7 @@ def list_(call: Call, limit: str | None) -> None:
     option("--key", "KEY", "the vault's public key, as `audit key` printed it, or a file with it"),
     argument("file", "FILE", "a receipt; `-` is standard input"),
     answer=single(answers.CHECKED),
+    fails=(errors.IntegrityFailure,),
 )
 def verify(call: Call, key: str | None, file: str) -> None:
     """Check the receipt of an erasure: with the vault's public key alone, without the vault.

@@ -110,6 +110,7 @@ def export(
     "export verify",
     argument("file", "FILE", "what `export ID --format zip` wrote; `-` is standard input"),
     answer=single(answers.CHECKED),
+    fails=(errors.IntegrityFailure,),
 )
 def verify(call: Call, file: str) -> None:
     """Check an export of one person, without the vault: nothing in it is damaged or lost.

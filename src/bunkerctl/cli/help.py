@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 from bunkerctl import errors
@@ -18,6 +19,9 @@ INTRO = """\
 bunkerctl keeps personal records in one encrypted local file. Applications keep
 a random token; the vault keeps the person, until the person is to be erased:
 then it is gone, and the audit trail shows it."""
+KEPT = "\xa0"
+"""A blank at which no line ends: an option is not parted from its value."""
+
 EXAMPLES = """\
   bunkerctl init                        make a vault, its key in the keyring
   echo '{"email":"ann@example.com"}' | bunkerctl user add
@@ -122,21 +126,23 @@ def _of_group(group: tuple[str, ...], commands: dict[tuple[str, ...], grammar.Co
 
 
 def _of_command(command: grammar.Command) -> str:
+    whole = re.sub(r"\[[^]]*\]", lambda found: found[0].replace(" ", KEPT), usage(command))
     line = textwrap.fill(
-        usage(command),
+        whole,
         WIDTH,
         initial_indent="Usage: ",
         subsequent_indent="       ",
         break_on_hyphens=False,
         break_long_words=False,
-    )
+    ).replace(KEPT, " ")
     arguments = [(one.metavar, meaning(one)) for one in command.arguments]
     options = [(option_name(one), meaning(one)) for one in command.options]
     everywhere = textwrap.fill(
-        ", ".join(option_name(one) for one in grammar.GLOBALS) + ": see `bunkerctl --help`.",
+        ", ".join(option_name(one).replace(" ", KEPT) for one in grammar.GLOBALS)
+        + ": see `bunkerctl --help`.",
         WIDTH - 2,
         break_on_hyphens=False,
-    )
+    ).replace(KEPT, " ")
     return _join(
         line,
         "\n\n".join(map(_paragraph, "\n".join(command.text()).split("\n\n"))),

@@ -49,7 +49,7 @@ def create(call: Call, recovery_file: str | None) -> None:
     call.show(answers.recovery(opened.vault, made, recovery_file))
 
 
-@command("key recovery verify", _READ, answer=single(answers.VERIFIED))
+@command("key recovery verify", _READ, answer=single(answers.VERIFIED), fails=(errors.WrongKey,))
 def verify(call: Call, recovery_file: str | None) -> None:
     """Try a recovery code: does it give this vault's key?
 

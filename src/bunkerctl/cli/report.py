@@ -16,7 +16,7 @@ from bunkerctl.cli.grammar import command, option
     option("--out", "FILE", "write the page (HTML, 0600) there; `-` is standard output"),
     option("--force", None, "replace a file that exists; let --out - write to a terminal"),
     answer=single(answers.REPORT),
-    fails=(errors.Conflict,),
+    fails=(errors.Conflict, errors.IntegrityFailure),
 )
 def report(call: Call, since: str | None, until: str | None, out: str | None, force: bool) -> None:
     """Show what the vault has kept, erased and shown: for a data protection officer, at an audit.

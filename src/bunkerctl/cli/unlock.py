@@ -16,6 +16,7 @@ MOST_SECONDS = 86400
     "unlock",
     option("--for", "DUR", "how long: 15min (or 15m), at most a day"),
     answer=single(answers.UNLOCKED),
+    fails=(errors.KeyUnavailable,),
 )
 def unlock(call: Call, **values: str | None) -> None:
     """Keep the master key in the kernel, so that a script's calls need not ask the keyring.
