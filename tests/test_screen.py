@@ -132,6 +132,8 @@ LINES = (
     "status",
     "audit list",
     "erasure list",
+    "exp list --due",
+    "report",
     "audit verify --deep",
 )
 
@@ -182,6 +184,12 @@ def test_an_event_is_shown_whole(home: Home) -> None:
     said = home.ok("audit show 1 --json").json
     assert [line.split()[0] for line in text.splitlines()] == list(said)
     assert f"at       {said['at']} · 3 days ago\n" in text
+
+
+def test_a_finding_says_what_to_do_in_a_line_of_its_own(home: Home) -> None:
+    text = shown(home, "doctor", 60)
+    found = re.search(r"recovery +\S+warning.*\n.*\n +→ `bunkerctl key recovery create`", text)
+    assert found is not None  # in no colour: it is what counts
 
 
 def test_every_action_has_its_sentence() -> None:

@@ -67,8 +67,8 @@ def list_(call: Call) -> None:
     """
     now = call.now()
     rows = (answers.backup(one, now) for one in backups.listing(call.vault()))
-    shown = call.or_hint(rows, "`bunkerctl backup create FILE` makes a backup")
-    call.show_list(shown, answers.BACKUP, noun="backup")
+    hint = "`bunkerctl backup create FILE` makes a backup"
+    call.show_list(rows, answers.BACKUP, noun="backup", hint=hint)
 
 
 @command(

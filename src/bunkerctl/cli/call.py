@@ -385,17 +385,20 @@ class Call:
             files.fill(path, put, force=force)
             self.note("written")
 
-    def show_list(self, answers: Any, columns: Collection[str], **how: Any) -> None:
-        """Write a list, as `Output.many` does."""
-        self.output.many(answers, columns, **how)
+    def show_list(
+        self, answers: Any, columns: Collection[str], *, hint: str | None = None, **how: Any
+    ) -> None:
+        """Write a list, as `Output.many` does; `hint` is for a person where it is empty."""
+        empty = True
 
-    def or_hint(self, answers: Iterable[Answer], hint: str) -> Iterator[Answer]:
-        """Yield the answers; tell a person at a terminal what to do next where there is none."""
-        found = False
-        for answer in answers:
-            found = True
-            yield answer
-        if not found and self.output.terminal:
+        def seen() -> Iterator[Any]:
+            nonlocal empty
+            for answer in answers:
+                empty = False
+                yield answer
+
+        self.output.many(answers if hint is None else seen(), columns, **how)
+        if hint is not None and empty and self.output.terminal:
             self.note(hint)
 
     def note(self, text: str) -> None:

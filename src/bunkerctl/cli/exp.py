@@ -168,8 +168,9 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     found = expirations.waiting(vault, until, count)
     rows = (_answer(call, user) for user in found)
     ahead = None if due else partial(expirations.ahead, vault)
-    shown = call.or_hint(rows, "`bunkerctl exp start ID` begins an expiration")
-    call.show_list(shown, answers.EXPIRATION, noun="person", view="exp", beside=ahead)
+    whole = "`bunkerctl exp list` lists all who wait"
+    hint = "`bunkerctl exp start ID` begins an expiration" if until is None else whole
+    call.show_list(rows, answers.EXPIRATION, noun="person", view="exp", beside=ahead, hint=hint)
 
 
 @command(

@@ -164,8 +164,9 @@ def list_(
     now = call.now()
     found = users.listing(vault, wanted, reveal=reveal)
     rows = (answers.user(user, now, mask) for user in found)
-    shown = call.or_hint(rows, "`bunkerctl user add` adds people")
-    call.show_list(shown, answers.USER, noun="person", view="user")
+    chosen = held or any((expstatus, created_before, updated_before, after))
+    hint = "`bunkerctl user list` lists everybody" if chosen else "`bunkerctl user add` adds people"
+    call.show_list(rows, answers.USER, noun="person", view="user", hint=hint)
 
 
 @command(

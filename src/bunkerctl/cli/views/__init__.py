@@ -39,7 +39,7 @@ _UNITS = (  # up to so many seconds, so many seconds each
     (60 * DAY, DAY, "day"),
     (24 * 30.44 * DAY, 30.44 * DAY, "month"),
 )
-_TIMES = ("at", "since", "until", "last_sweep", "next_due")
+_TIMES = ("at", "since", "until", "last_sweep", "next_due", "key_since", "last_backup")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _LOOKS_ELSE = re.compile(r'(?:-?\d[\d.eE+-]*|true|false|null|["{[].*|-|)', re.DOTALL)
 """Strings that would be taken for something else, if they were shown without quotes."""

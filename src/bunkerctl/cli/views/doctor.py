@@ -19,5 +19,5 @@ def many(screen: Screen, answers: list[Answer], seen: Seen) -> None:
         told = (piece(f"{check:{names[0]}}  "), piece(f"{level:{names[1]}}  ", LEVELS[level]))
         screen.line([piece(safe(answer["message"]))], head=told)
         if answer["hint"]:
-            screen.line([piece(safe(answer["hint"]), "dim")], indent=sum(names) + 4)
+            screen.line([piece(f"→ {safe(answer['hint'])}")], indent=sum(names) + 4)
     screen.line(count(len(answers), seen.noun))
