@@ -47,6 +47,9 @@ def piece(text: str, style: str = "", *, whole: bool = False) -> Piece:
 DOT = piece(" · ", "dim", whole=True)
 """What stands between two things that are said in one line."""
 
+TIE = piece(" ", whole=True)
+"""What stands between two things that are not parted at the end of a line, if it has room."""
+
 
 def width(text: str) -> int:
     """Return how many columns a text takes."""
@@ -203,20 +206,28 @@ def _folded(cell: Cell, width: int) -> list[_Line]:
     lines: list[_Line] = [[]] if cell else []
     used = 0
     between: _Line = []
-    for one in cell:
+    for number, one in enumerate(cell):
+        tied = _tied(cell[number + 1 : number + 3])
         for word in _words(one):
             if one == DOT or word.isspace():
                 between.append((word, one.style))
                 continue
             for part in [word] if cell_len(word) <= width else _parts(word, width):
                 blank = sum(cell_len(text) for text, _ in between) if used else 0
-                if used and used + blank + cell_len(part) > width:
+                whole = cell_len(part) + tied
+                needed = whole if whole <= width else cell_len(part)
+                if used and used + blank + needed > width:
                     lines.append([])
                     used = blank = 0
                 lines[-1] += [*(between if blank else []), (part, one.style)]
                 used += blank + cell_len(part)
                 between = []
     return lines
+
+
+def _tied(following: Cell) -> int:
+    """Return the columns of what goes with the piece before: a tie and the next one, or nothing."""
+    return _length(following) if following[:1] == [TIE] else 0
 
 
 def _parts(word: str, width: int) -> list[str]:

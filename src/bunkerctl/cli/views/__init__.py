@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from bunkerctl import jsontext, times
-from bunkerctl.cli.screen import DOT, Cell, Piece, piece
+from bunkerctl.cli.screen import DOT, TIE, Cell, Piece, piece
 from bunkerctl.escapes import cell, safe
 
 TYPE_CHECKING = False
@@ -75,7 +75,7 @@ def moment(text: str, now: int) -> Cell:
 
 def aside(text: str, now: int, word: str = "") -> Cell:
     """Show a time as `moment` does, within a sentence and behind a word."""
-    return [*_day_and_hour(text, word), piece(" "), _away(text, now, "({})")]
+    return [*_day_and_hour(text, word), TIE, _away(text, now, "({})")]
 
 
 def _day_and_hour(text: str, word: str = "") -> Cell:
