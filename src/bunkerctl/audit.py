@@ -82,8 +82,8 @@ def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
 
 def count(vault: Vault, wanted: Filter) -> int:
     """Return how many events `listing` yields."""
-    where, parameters = _conditions(wanted)
     with vault.reading():
+        where, parameters = _conditions(vault.db, wanted)
         found = store.count(vault.db, where, parameters)
     return found if wanted.limit is None else min(found, wanted.limit)
 
