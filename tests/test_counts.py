@@ -151,7 +151,7 @@ def test_a_batch_is_one_transaction_a_group(
     lines = "\n".join(f"user{number:x}" for number in range(1000))
     with counted(monkeypatch) as found:
         assert len(home.ok(f"{words} -o jsonl", lines).out.splitlines()) == 1000
-    assert found["COMMIT"] <= 7, found
+    assert found["COMMIT"] <= 5, found
 
 
 def test_a_sweep_takes_as_many_statements_of_each_among_few_and_many(

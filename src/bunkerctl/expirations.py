@@ -31,17 +31,15 @@ def start(
     with tx.attempt("exp.start"):
         user = _living(tx, identity, "start")
         new = restart or not user.waiting()
+        plan = user.expiration
         if new:
-            expiration = Expiration(
-                exptoken=uuids.new(), status="wait", started_at=tx.now, due_at=due_at
-            )
-            store.put(tx.db, user.id, expiration)
-        return _recorded(tx, user, "exp.start", new), new
+            plan = Expiration(exptoken=uuids.new(), status="wait", started_at=tx.now, due_at=due_at)
+        return _put(tx, user, plan, "exp.start"), new
 
 
 def status(tx: Transaction, identity: Identity) -> User | Tombstone:
     """Return how a person stands; an erased one is found by token."""
-    with tx.attempt("exp.status"):
+    with tx.attempt("exp.status", reads=True):
         found = users.find_or_tombstone(tx.vault, identity)
         user_id = found.id if isinstance(found, User) else None
         tx.event("exp.status", token=found.token, user=user_id)
@@ -56,10 +54,8 @@ def cancel(tx: Transaction, identity: Identity) -> tuple[User, bool]:
     """
     with tx.attempt("exp.cancel"):
         user = _living(tx, identity, "cancel")
-        changed = user.expstatus() != "none"
-        if changed:
-            _put_status(tx, user, "none")
-        return _recorded(tx, user, "exp.cancel", changed), changed
+        cancelled = _put(tx, user, _as(user, "none"), "exp.cancel")
+        return cancelled, cancelled != user
 
 
 def retain(vault: Vault, exptoken: str) -> tuple[User, bool]:
@@ -73,10 +69,8 @@ def retain(vault: Vault, exptoken: str) -> tuple[User, bool]:
         found = _by_exptoken(tx, exptoken, "retain")
         if isinstance(found, Tombstone):
             raise _refusal("expired", "retain", found.token)
-        changed = found.waiting()
-        if changed:
-            _put_status(tx, found, "retain")
-        return _recorded(tx, found, "exp.retain", changed), changed
+        kept = _put(tx, found, _as(found, "retain"), "exp.retain")
+        return kept, kept != found
 
 
 def deletable(vault: Vault, exptoken: str) -> User | Tombstone:
@@ -167,16 +161,20 @@ def _by_exptoken(tx: Transaction, exptoken: str, event: str) -> User | Tombstone
     return user
 
 
-def _put_status(tx: Transaction, user: User, status: str) -> None:
-    if user.expiration is not None:
-        store.put(tx.db, user.id, user.expiration.with_(status=status))
+def _as(user: User, status: str) -> Expiration | None:
+    """Return the plan that a person has, in another status."""
+    return user.expiration and user.expiration.with_(status=status)
 
 
-def _recorded(tx: Transaction, user: User, action: str, changed: bool) -> User:
-    """Record what was done to a person, found as `user`; return it as it is now."""
-    fields, was = (["expstatus"], user.expstatus()) if changed else ([], None)
-    tx.event(action, token=user.token, user=user.id, fields=fields, was=was)
-    return users.reread(tx, user.id)
+def _put(tx: Transaction, user: User, plan: Expiration | None, action: str) -> User:
+    """Give a person a plan, if it is another one, and record it; return the person as it is now."""
+    if plan is None or plan == user.expiration:
+        tx.event(action, token=user.token, user=user.id, fields=[])
+        return user
+    store.put(tx.db, user.id, plan)
+    was = user.expstatus()
+    tx.event(action, token=user.token, user=user.id, fields=["expstatus"], was=was)
+    return user.with_(expiration=plan)
 
 
 def _refusal(expstatus: str, event: str, token: str) -> errors.Conflict:

@@ -29,6 +29,7 @@ class Duration(Value):
     seconds: int
 
 
+@lru_cache
 def parse_duration(text: str, *, zero: bool = False) -> Duration:
     """Parse `90s 45min 12h 30d 2w 6mo 1y`, a sum such as `1y6mo`, or ISO 8601 (`P1Y6M`, `PT12H`).
 

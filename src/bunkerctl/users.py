@@ -60,7 +60,7 @@ def get(tx: Transaction, identity: Identity, field: str | None = None) -> User:
 
     `field` is what will be shown, if not all.
     """
-    with tx.attempt("user.get"):
+    with tx.attempt("user.get", reads=True):
         user = find(tx.vault, identity)
         if field is not None and field not in user.data:
             raise errors.NotFound("the record has no such field", token=user.token)
@@ -174,7 +174,7 @@ def _forgettable(tx: Transaction, identity: Identity) -> User | Tombstone | Refu
     from bunkerctl import erasure
 
     try:
-        with tx.attempt("user.forget"):
+        with tx.attempt("user.forget", reads=True):
             found = find_or_tombstone(tx.vault, identity)
             if isinstance(found, User):
                 erasure.check_not_held(found, tx.now)

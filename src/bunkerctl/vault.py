@@ -177,23 +177,33 @@ class Transaction:
         self._changes, self._changed = vault.db.changes(), False
 
     @contextmanager
-    def attempt(self, action: str, token: str | None = None) -> Iterator[None]:
-        """Run one act; if it is refused, undo it and record the refusal in its place."""
-        before = len(self._events)
-        self.db.run("SAVEPOINT attempt")
+    def attempt(
+        self, action: str, token: str | None = None, *, reads: bool = False
+    ) -> Iterator[None]:
+        """Run one act; if it is refused, undo it and record the refusal in its place.
+
+        One that only `reads` has nothing but its events to be undone.
+        """
+        before, changes = len(self._events), self.db.changes()
+        if not reads:
+            self.db.run("SAVEPOINT attempt")
         try:
             yield
         except errors.BunkerError as error:
             if not self.db.in_transaction():  # a full disk, say: SQLite has undone all of it
                 raise
-            self.db.run("ROLLBACK TO attempt")
-            self.db.run("RELEASE attempt")
+            if not reads:
+                self.db.run("ROLLBACK TO attempt")
+                self.db.run("RELEASE attempt")
+            elif self.db.changes() != changes:
+                raise errors.Internal("an act that only reads has changed something") from error
             del self._events[before:]
             if error.outcome is not None:
                 self.event(action, outcome=error.outcome, token=error.token or token)
                 error.recorded = True
             raise
-        self.db.run("RELEASE attempt")
+        if not reads:
+            self.db.run("RELEASE attempt")
 
     def event(
         self,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Acts = Callable[[Transaction, list[Identity]], list[Answer | errors.BunkerError]]
 
 MAX_ID_BYTES = 64 * 1024
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 1000
 CONFIRM_LENGTH = 8
 FAILS_ALONE = (errors.Invalid, errors.NotFound, errors.Conflict)
 """What one line may fail with while the others go on."""
