@@ -99,7 +99,8 @@ def run(
         progress.begin("people erased", most)
         erased: list[str] = []
         try:
-            failed = _erase_due(vault, plan.now, most, erased, progress)
+            with vault.db.in_bulk():
+                failed = _erase_due(vault, plan.now, most, erased, progress)
             residue = erasure.finish(vault)
             unproven = _proven(prove, plan.earlier + erased)
             with vault.transaction() as tx:

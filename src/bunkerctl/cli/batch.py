@@ -64,7 +64,9 @@ def people(
         return
     vault = call.vault(erasing=erasing)
     tally = _Tally()
-    call.show_list(_each(call, acts, tally, erasing=erasing), columns, noun="person", view=view)
+    with vault.db.in_bulk():
+        answers = _each(call, acts, tally, erasing=erasing)
+        call.show_list(answers, columns, noun="person", view=view)
     with vault.transaction() as tx:
         tx.event(action, counts={"read": tally.read, "failed": tally.failed})
     failed = f"{tally.failed} of {tally.read} lines failed"

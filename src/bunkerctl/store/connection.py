@@ -28,8 +28,10 @@ APPLICATION_ID = 0x62756E6B  # "bunk"
 OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt a database when a WAL is reset
 SHORT_TURNS = 10
 SHORT_TURN_SECONDS = 0.002
-LONG_TURN_SECONDS = 0.02
-BULK_CACHE_KIB, BULK_WAL_PAGES = 32 * 1024, 8000
+LONG_TURN_SECONDS = 0.004
+BREATH_SECONDS = 0.006
+"""How long who writes again and again leaves the lock alone: longer than a turn of who waits."""
+BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 8000
 COPIED_AT_ONCE = 1000  # pages, and then a signal is heeded
 CHECKING_CACHE = -64 << 10  # KiB: with SQLite's own 2 MB it took four times as long
 READ_TO_COMPARE = 2  # how often `integrity_check` reads each page while the indexes fit in there
@@ -85,6 +87,7 @@ class Database:
             )
         self.path = path
         self._lock_wait = lock_wait
+        self._in_bulk, self._committed = False, 0.0
         mode = "ro&immutable=1" if frozen else "rwc" if create else "rw"
         try:
             self._connection = sqlcipher3.connect(
@@ -181,6 +184,8 @@ class Database:
         return int(self._connection.total_changes)
 
     def begin(self, *, write: bool = True) -> None:
+        if self._in_bulk and write:
+            time.sleep(max(0.0, self._committed + BREATH_SECONDS - time.monotonic()))
         self.run("BEGIN IMMEDIATE" if write else "BEGIN")
 
     def commit(self) -> None:
@@ -192,6 +197,7 @@ class Database:
         """
         try:
             self._connection.execute("COMMIT")
+            self._committed = time.monotonic()
         except sqlcipher3.Error as error:
             if _code(error) == _FULL:
                 raise self._translated(error) from error
@@ -219,13 +225,16 @@ class Database:
     def in_bulk(self) -> Iterator[None]:
         """Run a block that changes pages all over the database, many of them again and again.
 
-        They stay in memory for longer, and go from the WAL into the database less often.
+        They stay in memory for longer, and go from the WAL into the database less often. Between
+        two transactions whoever waits for the lock has time to take it.
         """
+        self._in_bulk = True
         self.run(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
         self.run(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
         try:
             yield
         finally:
+            self._in_bulk = False
             self.run("PRAGMA cache_size = -2000")  # SQLite's own
             self.run("PRAGMA wal_autocheckpoint = 1000")
 
