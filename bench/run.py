@@ -21,7 +21,7 @@ FEW = 20_000
 ABOUT = (
     "Cold calls: median of 40, taken in turns, floor `python -c pass`. An import's floor: rows of"
     " one SQLCipher table, as durable. A look-up's: `user get` among one person. What is done a"
-    " second is beside the time that a `status` takes; memory is that of all processes of a command."
+    " second is beside the time that a `status` takes; memory is that of a command's processes."
 )
 
 
