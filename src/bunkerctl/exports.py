@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     Show = Callable[[list[Stored]], Any]
 
-PAGE = 16_000
-PAGE_BYTES = 8 << 20
+PAGE = 4_000
+PAGE_BYTES = 2 << 20
 
 
 class Person(Value):
