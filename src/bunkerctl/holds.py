@@ -33,7 +33,6 @@ def release(vault: Vault, identity: Identity) -> tuple[User, bool]:
         user = users.find(vault, identity)
         was_held = user.held(tx.now)
         store.remove(tx.db, user.id)
-        tx.event(
-            "user.release", token=user.token, user=user.id, fields=["hold"] if was_held else []
-        )
+        fields = ["hold"] if was_held else []
+        tx.event("user.release", token=user.token, user=user.id, fields=fields)
         return users.reread(tx, user.id), was_held

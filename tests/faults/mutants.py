@@ -118,9 +118,14 @@ MUTANTS = {
         ),
         patched(
             "users.py",
-            "    for one in people:\n"
-            '        tx.event("user.add", token=one.token, fields=one.fields,'
-            " commitment=one.commitment)\n",
+            "    for user_id, one in enumerate(people, first):\n"
+            "        tx.event(\n"
+            '            "user.add",\n'
+            "            token=one.token,\n"
+            "            user=user_id,\n"
+            "            fields=one.fields,\n"
+            "            commitment=one.commitment,\n"
+            "        )\n",
         ),
     ),
     "event of a release outside the transaction": mutant(

@@ -31,7 +31,7 @@ SHORT_TURN_SECONDS = 0.002
 LONG_TURN_SECONDS = 0.004
 BREATH_SECONDS = 0.006
 """How long who writes again and again leaves the lock alone: longer than a turn of who waits."""
-BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 8000
+BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 16_000
 COPIED_AT_ONCE = 1000  # pages, and then a signal is heeded
 CHECKING_CACHE = -64 << 10  # KiB: with SQLite's own 2 MB it took four times as long
 READ_TO_COMPARE = 2  # how often `integrity_check` reads each page while the indexes fit in there
