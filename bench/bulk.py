@@ -65,6 +65,23 @@ def streams(place: Place, people: int) -> Iterator[Row]:
         yield speed(place, f"`{words}`, {count:,} of {people:,}", count, cost, 5000)
 
 
+swept: dict[int, float] = {}
+"""Of how many people a sweep took how many seconds of each who was due."""
+
+
+def sweep_growth() -> Row:
+    """Compare what a sweep costs among most and among fewest people."""
+    few, many = swept[min(swept)], swept[max(swept)]
+    return Row(
+        f"sweep, of each who is due: among {max(swept):,}, beside among {min(swept):,}",
+        f"{many * 1e6:.0f} µs",
+        f"{few * 1e6:.0f} µs",
+        f"{many / few:.1f}",
+        "≤ 8 ×",
+        many <= 8 * few,
+    )
+
+
 def sweeps(place: Place, people: int) -> Iterator[Row]:
     due = people * DUE_PER_CENT // 100
     place.run("exp start - --in 1s --restart", some(place, people, due, first=2))
@@ -72,8 +89,9 @@ def sweeps(place: Place, people: int) -> Iterator[Row]:
     before = len_of(place, "tombstones")
     with asking(place) as waits:
         cost = place.run(f"exp sweep --max-deletes {people}", watch=True)
-    swept = len_of(place, "tombstones") - before
-    yield speed(place, f"sweep of {swept:,} due among {people:,}", swept, cost, 4000)
+    gone = len_of(place, "tombstones") - before
+    swept[people] = cost.wall / gone
+    yield speed(place, f"sweep of {gone:,} due among {people:,}", gone, cost, 4000)
     yield memory("sweep", people, cost, 100)
     yield lock("sweep", people, waits(), 250)
 

@@ -42,6 +42,8 @@ def measure(home: Path, sizes: list[int]) -> Iterator[Row]:
     small.run("user add", str(home / "one"))
     for people in sizes or [FEW]:
         yield from bulk.measure(Place(str(home / str(people))), small, people)
+    if len(sizes) > 1:
+        yield bulk.sweep_growth()
 
 
 if __name__ == "__main__":
