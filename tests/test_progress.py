@@ -141,7 +141,10 @@ LASTING = {
         None,
     ),
     "audit export --out {dir}/trail.jsonl": (
-        *(10, RATE.format("events exported"), r": \d+ of \d+ events exported", "trail.jsonl"),
+        *(30, RATE.format("events exported"), r": \d+ of \d+ events exported", "trail.jsonl"),
+    ),
+    "audit prune --before 1d --yes": (
+        *(10, RATE.format("events checked"), r": \d+ of \d+ events checked", None),
     ),
     "user check": (
         *(10, RATE.format("people checked"), rf": \d+ of {PEOPLE} people checked", None),

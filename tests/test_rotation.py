@@ -100,7 +100,7 @@ def contents(home: Home) -> dict[str, object]:
         db = home.database()
     except errors.IntegrityFailure:
         return {**found, "vault.db": (home.vault / "vault.db").read_bytes()}
-    for table in schema.columns(db).keys() - {"audit", "tree"}:
+    for table in schema.columns(db).keys() - {"audit", "tree", "wordings"}:
         found[table] = db.rows(f"SELECT * FROM {table}")
     db.close()
     return found

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bunkerctl import audit, checkpoints, errors, merkle
-from bunkerctl.model import Value
+from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit as store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bunkerctl.checkpoints import Signed
     from bunkerctl.vault import Vault
 
@@ -22,17 +24,25 @@ class Pruned(Value):
     checkpoint: Signed | None
 
 
-def prune(vault: Vault, before: int) -> Pruned:
+def prune(
+    vault: Vault,
+    before: int,
+    again: Callable[[], Vault] | None = None,
+    progress: Progress = UNSEEN,
+) -> Pruned:
     """Delete the events from before an instant (Unix seconds), once the trail is proven whole.
+
+    `again` opens the vault once more, for another process to prove half of it.
 
     Raises:
         IntegrityFailure: it is not.
     """
-    found = audit.verify(vault)
+    found = audit.verify(vault, None, progress, again)
     if not found.ok:
         raise errors.IntegrityFailure(
             "the audit trail is damaged, so nothing was pruned", hint="run `audit verify`"
         )
+    progress.begin("events deleted")
     with vault.transaction() as tx:
         earlier = store.pruned(vault.db)
         tree = merkle.Tree() if earlier is None else earlier.tree

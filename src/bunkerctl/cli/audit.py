@@ -233,7 +233,8 @@ def prune(call: Call, before: str | None) -> None:
             "not confirmed: nothing was pruned", hint="without a terminal, pass --yes"
         )
         raise vault.refused(pruning.ACTION, declined)
-    done = pruning.prune(vault, moment or 0)
+    with call.progress("nothing was deleted: run it again") as progress:
+        done = pruning.prune(vault, moment or 0, call.once_more, progress)
     call.show(answers.pruned(done))
 
 

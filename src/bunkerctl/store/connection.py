@@ -32,6 +32,7 @@ LONG_TURN_SECONDS = 0.004
 BREATH_SECONDS = 0.006
 """How long who writes again and again leaves the lock alone: longer than a turn of who waits."""
 BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 16_000
+ROOM_FOR_BULK = 1 << 30
 COPIED_AT_ONCE = 1000  # pages, and then a signal is heeded
 CHECKING_CACHE = -64 << 10  # KiB: with SQLite's own 2 MB it took four times as long
 READ_TO_COMPARE = 2  # how often `integrity_check` reads each page while the indexes fit in there
@@ -185,7 +186,7 @@ class Database:
 
     def begin(self, *, write: bool = True) -> None:
         if self._in_bulk and write:
-            time.sleep(max(0.0, self._committed + BREATH_SECONDS - time.monotonic()))
+            self._breathe()
         self.run("BEGIN IMMEDIATE" if write else "BEGIN")
 
     def commit(self) -> None:
@@ -225,12 +226,13 @@ class Database:
     def in_bulk(self) -> Iterator[None]:
         """Run a block that changes pages all over the database, many of them again and again.
 
-        They stay in memory for longer, and go from the WAL into the database less often. Between
-        two transactions whoever waits for the lock has time to take it.
+        They stay in memory for longer, and where the disk has room they go from the WAL into the
+        database less often. Between two transactions whoever waits for the lock can take it.
         """
         self._in_bulk = True
         self.run(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
-        self.run(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
+        if self._room() >= ROOM_FOR_BULK:
+            self.run(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
         try:
             yield
         finally:
@@ -372,13 +374,28 @@ class Database:
             return IntegrityFailure(self._damage())
         return Internal(f"SQLite failed ({getattr(error, 'sqlite_errorname', 'unknown')})")
 
+    def _breathe(self) -> None:
+        """Leave the lock alone for a moment since the last commit.
+
+        Not by `sleep`, which fails where the clock was moved.
+        """
+        import select
+
+        left = self._committed + BREATH_SECONDS - time.monotonic()
+        if 0 < left <= BREATH_SECONDS:
+            select.select([], [], [], left)
+
     def _has_no_room(self) -> bool:
         """Tell a full disk from one that refuses: shared memory fails with one code for both."""
+        return self._room() < LEAST_ROOM
+
+    def _room(self) -> int:
+        """Return how many bytes are free on the disk; many if that cannot be told."""
         try:
             system = os.statvfs(os.path.dirname(os.path.abspath(self.path)))
         except OSError:
-            return False
-        return system.f_bavail * system.f_frsize < LEAST_ROOM
+            return 1 << 62
+        return system.f_bavail * system.f_frsize
 
     def _damage(self) -> str:
         with open(self.path, "rb") as file:
