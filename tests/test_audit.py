@@ -96,7 +96,8 @@ def test_every_act_is_one_event_with_its_action_and_token(home: Home) -> None:
 
 
 def test_lists_and_batches_are_events_too(home: Home) -> None:
-    first, second = sorted((home.add(login="a"), home.add(login="b")))
+    added = [home.add(login="a"), home.add(login="b")]
+    first, second = sorted(added)
     for line, expected in (
         ("user list", [("user.list", None)]),
         ("user check", [("user.check", None)]),
@@ -104,7 +105,7 @@ def test_lists_and_batches_are_events_too(home: Home) -> None:
         ("user list --reveal", [("user.list", None), ("user.get", first), ("user.get", second)]),
         (
             "export --all --yes",
-            [("export.all", None), ("export.user", first), ("export.user", second)],
+            [("export.all", None), *(("export.user", token) for token in added)],
         ),
     ):
         before = len(events(home))
