@@ -416,6 +416,31 @@ def test_an_event_that_was_put_with_somebody_else_is_found(home: Home) -> None:
     assert other not in result.json["bad"]
 
 
+def test_an_event_of_an_erased_person_that_was_put_with_somebody_else_is_found(home: Home) -> None:
+    token = home.add(login="ann")
+    home.ok(f"user forget {token} --yes")
+    home.now += 10 * DAY
+    home.ok("audit prune --before 5d --yes")
+    home.ok(f"exp status {token}")
+    db = home.database()
+    (last,) = db.one("SELECT max(seq) FROM audit WHERE token IS NOT NULL")
+    db.run("UPDATE audit SET user = 77 WHERE seq = ?", last)
+    db.close()
+    home.ok("audit verify")
+    result = deep(home)
+    assert (result.code, result.json["bad"]) == (7, [token])
+
+
+def test_a_damaged_wording_is_told_once_by_a_deep_look_too(home: Home) -> None:
+    token = home.add(login="ann")
+    home.ok(f"user get {token}")
+    tamper(home, "UPDATE wordings SET text = 'garbage' WHERE id > 1")
+    result = deep(home)
+    assert (result.code, result.json["first_bad"]) == (7, 2)
+    tamper(home, "DELETE FROM users", "UPDATE audit SET user = NULL WHERE seq = 2")
+    assert deep(home).json["bad"].count(token) == 1
+
+
 def test_events_without_a_number_are_found_by_their_token(home: Home) -> None:
     """As those of vaults from before there were numbers."""
     token = home.add(login="ann")

@@ -99,13 +99,12 @@ def put_leaf(db: Database, leaf: str) -> bytes:
     """Store an event under its number, by its canonical JSON; return the hash of the leaf."""
     said = {"commitment": None, "token": None, **json.loads(leaf)}
     text = audit.wording(said)
-    db.run("INSERT OR IGNORE INTO wordings (text) VALUES (?)", text)
+    number = audit.number_of(db, text)
     digest = merkle.leaf_hash(leaf.encode())
     db.run(
-        "INSERT OR REPLACE INTO audit "
-        "VALUES (?, (SELECT id FROM wordings WHERE text = ?), ?, unhex(?, '-'), NULL, unhex(?), ?)",
+        "INSERT OR REPLACE INTO audit VALUES (?, ?, ?, unhex(?, '-'), NULL, unhex(?), ?)",
         said["seq"],
-        text,
+        number,
         times.parse_date(said["at"]),
         said["token"],
         said["commitment"],
@@ -120,7 +119,7 @@ def reworded(seq: int, text: str) -> tuple[str, str]:
     Its hash stays.
     """
     return (
-        f"INSERT INTO wordings (text) SELECT {text} FROM wordings "
+        f"INSERT INTO wordings (digest, text) SELECT 0, {text} FROM wordings "
         f"JOIN audit ON id = wording WHERE seq = {seq}",
         f"UPDATE audit SET wording = (SELECT max(id) FROM wordings) WHERE seq = {seq}",
     )

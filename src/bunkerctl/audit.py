@@ -237,8 +237,15 @@ def _pages(
         yield from (_page(vault, *span) for span in spans)
         return
     with forks.ahead(_opened_pages(again, spans[1::2])) as others:
+        lost = False
         for number, span in enumerate(spans):
-            yield next(others) if number % 2 else _page(vault, *span)
+            if number % 2 and not lost:
+                try:
+                    yield next(others)
+                    continue
+                except forks.Lost:  # then this one reads them all
+                    lost = True
+            yield _page(vault, *span)
 
 
 def _opened_pages(again: Callable[[], Vault], spans: list[tuple[int, int]]) -> Iterator[Page]:

@@ -66,7 +66,7 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
     return Check(
         people=people,
         unchecked=unchecked,
-        bad=[uuids.to_text(token) for token in bad[:MOST_NAMED]],
+        bad=[uuids.to_text(token) for token in list(dict.fromkeys(bad))[:MOST_NAMED]],
         miscounted=people != living and not changed,
     )
 
@@ -97,8 +97,7 @@ def _missing(vault: Vault, progress: Progress) -> list[bytes]:
 
 
 def _is_missing(vault: Vault, token: bytes, user: int | None) -> bool:
-    known = audit.user_of(vault.db, token)
-    if user is not None and known is not None and known != user:
+    if user is not None and audit.user_of(vault.db, token) != user:
         return True
     if users.has(vault.db, token) or _is_erased(vault, token, user):
         return False

@@ -113,7 +113,17 @@ def _ahead(vault: Vault, again: Callable[[], Vault], show: Show) -> Iterator[Ite
         yield chain([first], _pages(lambda: vault, show, first.last))
         return
     with forks.ahead(_pages(again, show, first.last)) as others:
-        yield chain([first], others)
+        yield chain([first], _or_here(others, vault, show, first.last))
+
+
+def _or_here(pages: Iterator[_Page], vault: Vault, show: Show, after: int) -> Iterator[_Page]:
+    """Pass on the pages of another process; if that is lost, read those that are left here."""
+    try:
+        for page in pages:
+            yield page
+            after = page.last
+    except forks.Lost:
+        yield from _pages(lambda: vault, show, after)
 
 
 def _pages(again: Callable[[], Vault], show: Show, after: int) -> Iterator[_Page]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
+import threading
 from contextlib import contextmanager
 from functools import partial
 
@@ -40,27 +42,29 @@ def beside(works: Iterable[Callable[[], bytes]]) -> Iterator[list[partial[bytes]
     A work that failed gives no bytes. It must open whatever it reads anew: a connection or a file
     offset is not to be shared. At the end of the block the processes are ended.
     """
-    started: list[tuple[int, int]] = []
-    try:
+    with _ended() as started:
         for work in works:
             started.append(_start(partial(_answer, work)))
         yield [partial(_all_of, end) for _, end in started]
-    finally:
-        for process, end in started:
-            os.close(end)
-            os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
 
 
 def _answer(work: Callable[[], bytes], descriptor: int) -> None:
     _write(descriptor, work())
 
 
+class Lost(Internal):
+    """The process that was to help has ended before its work."""
+
+
 @contextmanager
 def ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
     """Let a process of its own go through an iterator, one thing ahead of whoever takes them.
 
-    What it raises is raised here. At the end of the block the process is ended.
+    What it raises is raised here. At the end of the block the process is ended. Where none can be
+    started, this one goes through the iterator.
+
+    Raises:
+        Lost: the process was killed.
     """
 
     def work(descriptor: int) -> None:
@@ -71,13 +75,14 @@ def ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
         except Exception as error:
             _send(descriptor, (None, error))
 
-    process, end = _start(work)
-    try:
-        with open(end, "rb", buffering=1 << 20) as answers:
+    with _ended() as started:
+        try:
+            started.append(_start(work))
+        except OSError:  # too many processes
+            yield things
+            return
+        with open(started[0][1], "rb", buffering=1 << 20, closefd=False) as answers:
             yield _received(answers)
-    finally:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
 
 
 def _send(descriptor: int, answer: tuple[object, Exception | None]) -> None:
@@ -88,8 +93,8 @@ def _received(answers: BinaryIO) -> Iterator[Any]:
     while True:
         try:
             thing, error = pickle.load(answers)  # noqa: S301 - of a process of ours
-        except EOFError:
-            raise Internal("a process that was to help has ended") from None
+        except (EOFError, pickle.UnpicklingError):
+            raise Lost("a process that was to help has ended", hint="run it again") from None
         if isinstance(error, StopIteration):
             return
         if error is not None:
@@ -97,19 +102,41 @@ def _received(answers: BinaryIO) -> Iterator[Any]:
         yield thing
 
 
+@contextmanager
+def _ended() -> Iterator[list[tuple[int, int]]]:
+    """End at the end of a block the processes that were started in it."""
+    started: list[tuple[int, int]] = []
+    try:
+        yield started
+    finally:
+        for process, end in started:
+            os.close(end)
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+
+
 def _start(work: Callable[[int], None]) -> tuple[int, int]:
     """Return the new process, which is given a descriptor to write to, and where to read."""
     ours, theirs = os.pipe()
-    # No signal may make the new process run on as if it were this one.
+    # No signal may make the new process run on as if it were this one, or leave it behind.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    process = 0
     try:
         process = os.fork()
         if process == 0:
             os.close(ours)  # or it would wait for itself to read, if this one is killed
             _serve(work, theirs)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(theirs)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # what has come meanwhile is raised
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(ours)
+        if process:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        else:
+            os.close(theirs)
+        raise
     return process, ours
 
 
@@ -120,9 +147,21 @@ def _serve(work: Callable[[int], None], descriptor: int) -> None:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        threading.Thread(target=_end_with_reader, args=(descriptor,), daemon=True).start()
         work(descriptor)
     finally:
         os._exit(0)
+
+
+def _end_with_reader(descriptor: int) -> None:
+    """End this process when nobody is left to read from a pipe, though it may be waiting for input.
+
+    It has the vault's lock as well as who has started it.
+    """
+    poll = select.poll()
+    poll.register(descriptor, 0)  # an error is told without being asked for
+    poll.poll()
+    os._exit(0)
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -110,7 +110,7 @@ def run(
     """
     hashing.many()
     vault.tag("", "")  # that of the other process cannot ask the database for the key
-    with vault.db.in_bulk(), _made_ready(vault, rows, options, progress) as batches:
+    with vault.db.in_bulk(), _made_ready(vault, rows, options, tally, progress) as batches:
         met = _Met()
         if options.dry_run:
             with vault.transaction(keep=False) as tx:
@@ -134,7 +134,7 @@ def run(
 
 @contextmanager
 def _made_ready(
-    vault: Vault, rows: Iterable[Row], options: Options, progress: Progress
+    vault: Vault, rows: Iterable[Row], options: Options, tally: Tally, progress: Progress
 ) -> Iterator[Iterator[_Batch]]:
     """Yield the batches of a file."""
     made = (_ready(vault, batch, options, progress) for batch in _batches(rows))
@@ -143,14 +143,18 @@ def _made_ready(
         yield chain(first, made)
         return
     with forks.ahead(made) as others:
-        yield chain(first, _come(others, progress))
+        yield chain(first, _come(others, tally, progress))
 
 
-def _come(batches: Iterator[_Batch], progress: Progress) -> Iterator[_Batch]:
+def _come(batches: Iterator[_Batch], tally: Tally, progress: Progress) -> Iterator[_Batch]:
     """Pass on batches of another process, and tell how far it has come."""
-    for batch in batches:
-        progress.done, progress.total = batch.progress
-        yield batch
+    try:
+        for batch in batches:
+            progress.done, progress.total = batch.progress
+            yield batch
+    except forks.Lost as lost:  # with what it has read of the file
+        lost.hint = f"{tally.added} added and {tally.updated} updated before that are in"
+        raise
 
 
 def _run_batches(

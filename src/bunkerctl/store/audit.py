@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from bunkerctl import jsontext, merkle, times, uuids
+from bunkerctl import hashing, jsontext, merkle, times, uuids
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.model import ERASURES, Value
 
@@ -128,7 +128,7 @@ def says_erased(db: Database, token: bytes, user: int | None) -> bool:
     marks = ", ".join("?" * len(ERASURES))
     row = db.row(
         f"SELECT 1 FROM audit JOIN wordings ON id = wording WHERE {condition} "
-        f"AND text ->> '$.outcome' = 'ok' AND text ->> '$.action' IN ({marks}) LIMIT 1",
+        f"AND {_member('outcome')} = 'ok' AND {_member('action')} IN ({marks}) LIMIT 1",
         *parameters,
         *ERASURES,
     )
@@ -202,7 +202,7 @@ def append(db: Database, tree: merkle.Tree, events: Iterable[Told], at: int) -> 
     written = times.text(at)
     for seq, (text, token, user, commitment) in enumerate(events, tree.size + 1):
         if text not in numbers:
-            numbers[text] = _number(db, text)
+            numbers[text] = number_of(db, text)
         event = _filled(_form(text)[0], seq, written, token, commitment)
         raw = None if token is None else uuids.to_bytes(token)
         committed = None if commitment is None else bytes.fromhex(commitment)
@@ -213,9 +213,17 @@ def append(db: Database, tree: merkle.Tree, events: Iterable[Told], at: int) -> 
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
 
 
-def _number(db: Database, text: str) -> int:
-    row = db.row("SELECT id FROM wordings WHERE text = ?", text)
-    return row[0] if row else db.insert("INSERT INTO wordings (text) VALUES (?)", text)
+def number_of(db: Database, text: str) -> int:
+    """Return the number of a wording, which is added if there is none like it.
+
+    It is looked for by a hash: an index by the text would have each text once more, and those
+    with somebody's own times or a ticket are many.
+    """
+    digest = int.from_bytes(hashing.digest(text.encode())[:8], "big", signed=True)
+    for number, known in db.rows("SELECT id, text FROM wordings WHERE digest = ?", digest):
+        if known == text:
+            return int(number)
+    return db.insert("INSERT INTO wordings (digest, text) VALUES (?, ?)", digest, text)
 
 
 @lru_cache(maxsize=256)
@@ -285,17 +293,19 @@ def page(
 
 
 def says(name: str) -> str:
-    """Return the condition that a member of the event is a parameter, for `page`."""
-    return (
-        "wording IN (SELECT id FROM wordings "
-        f"WHERE iif(json_valid(text), text ->> '$.{name}', NULL) = ?)"
-    )
+    """Return the condition that a member of the event is a parameter, for `page` and its like."""
+    return f"{_member(name)} = ?"
+
+
+def _member(name: str) -> str:
+    """Return the expression for a member of a wording, of a damaged one too."""
+    return f"iif(json_valid(text), text ->> '$.{name}', NULL)"
 
 
 def count(db: Database, where: Iterable[str], parameters: Iterable[Any]) -> int:
     """Return how many events there are of that kind."""
     conditions = " AND ".join(("1", *where))
-    return int(db.one(f"SELECT count(*) FROM audit WHERE {conditions}", *parameters)[0])
+    return int(db.one(f"SELECT count(*) {_WITH_WORDING} WHERE {conditions}", *parameters)[0])
 
 
 def nth_newest(
@@ -304,7 +314,7 @@ def nth_newest(
     """Return the seq behind which the newest `count` events lie; 0 if there are no more."""
     conditions = " AND ".join(("1", *where))
     row = db.row(
-        f"SELECT seq FROM audit WHERE {conditions} ORDER BY seq DESC LIMIT 1 OFFSET ?",
+        f"SELECT seq {_WITH_WORDING} WHERE {conditions} ORDER BY seq DESC LIMIT 1 OFFSET ?",
         *parameters,
         count,
     )
@@ -320,7 +330,7 @@ def by_seq(db: Database, seq: int) -> str | None:
 def newest_is(db: Database, action: str, outcome: str, key_id: str) -> bool:
     """Tell whether the newest event is of that action and outcome, about that master key."""
     row = db.row(
-        "SELECT text ->> '$.action', text ->> '$.key_id', text ->> '$.outcome' "
+        f"SELECT {_member('action')}, {_member('key_id')}, {_member('outcome')} "
         f"{_WITH_WORDING} ORDER BY seq DESC LIMIT 1"
     )
     return row == (action, key_id, outcome)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import sqlcipher3
 
 from bunkerctl.errors import (
+    BunkerError,
     Busy,
     InputOutput,
     IntegrityFailure,
@@ -237,8 +238,9 @@ class Database:
             yield
         finally:
             self._in_bulk = False
-            self.run("PRAGMA cache_size = -2000")  # SQLite's own
-            self.run("PRAGMA wal_autocheckpoint = 1000")
+            with suppress(BunkerError):  # of a connection that a failure has closed
+                self.run("PRAGMA cache_size = -2000")  # SQLite's own
+                self.run("PRAGMA wal_autocheckpoint = 1000")
 
     def truncate_wal(self, wait: float) -> bool:
         """Move all of the WAL into the database and cut it to nothing; False if a reader bars it.

@@ -9,6 +9,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.store.connection import Database
 
+MOVED_AT_ONCE = 2000
+"""How many events are moved from one table into another before the next are read."""
+
 FIRST = """
 CREATE TABLE migrations (
     version INTEGER PRIMARY KEY,
@@ -150,12 +153,15 @@ ELSE event END
 
 _COMMITMENT = "unhex(iif(json_valid(event), event ->> '$.commitment', NULL))"
 
-SIXTH = f"""
+SIXTH = """
 -- What events say again and again is stored once: see store/audit.py.
 CREATE TABLE wordings (
     id INTEGER PRIMARY KEY,
-    text TEXT NOT NULL UNIQUE
+    digest INTEGER NOT NULL,
+    text TEXT NOT NULL
 ) STRICT;
+
+CREATE INDEX wordings_digest ON wordings (digest);
 
 DROP INDEX audit_token;
 
@@ -170,15 +176,6 @@ CREATE TABLE audit (
     commitment BLOB,
     hash BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
-
-INSERT OR IGNORE INTO wordings (text) SELECT {_EMPTIED} FROM whole ORDER BY seq;
-
-INSERT INTO audit
-SELECT seq, (SELECT id FROM wordings WHERE text = {_EMPTIED}), at, token, NULL,
-    {_COMMITMENT}, hash
-FROM whole ORDER BY seq;
-
-DROP TABLE whole;
 
 -- By the person's row number where that was known: the events of one act on many people then lie
 -- side by side in the index, where by their random tokens each would take a page of its own.
@@ -219,7 +216,27 @@ def _fifth(_db: Database) -> None:
 
 
 def _sixth(db: Database) -> None:
+    """Take the events apart, a page at a time."""
+    from bunkerctl.store import audit
+
     _run(db, SIXTH)
+    after = 0
+    while True:
+        rows = db.rows(
+            f"SELECT seq, {_EMPTIED}, at, token, {_COMMITMENT}, hash FROM whole "
+            "WHERE seq > ? ORDER BY seq LIMIT ?",
+            after,
+            MOVED_AT_ONCE,
+        )
+        if not rows:
+            break
+        numbers = {text: audit.number_of(db, text) for text in {row[1] for row in rows}}
+        db.run_many(
+            "INSERT INTO audit VALUES (?, ?, ?, ?, NULL, ?, ?)",
+            [(seq, numbers[text], *rest) for seq, text, *rest in rows],
+        )
+        after = rows[-1][0]
+    db.run("DROP TABLE whole")
 
 
 def _run(db: Database, script: str) -> None:
