@@ -7,7 +7,7 @@ import os
 from bunkerctl import ballast, crypto, errors, keys, uuids
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, enter, read_header
-from bunkerctl.store import state
+from bunkerctl.store import connection, state
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Opened
 
@@ -90,10 +90,11 @@ def damage(
     route, vault_id = route_of(header, given), header.vault_id
     master = keys.current(route, vault_id, header.key_id, surroundings.session)
     raw = crypto.database_key(master, uuids.to_bytes(vault_id))
+    path = os.path.join(directory, DATABASE)
     try:
-        db = Database(os.path.join(directory, DATABASE), raw, surroundings.lock_wait)
+        db = Database(path, raw, surroundings.lock_wait)
     except errors.IntegrityFailure as error:
-        return [error.message]
+        return [error.message, *connection.altered_pages(path, raw)]
     try:
         return db.problems(progress)
     finally:

@@ -34,6 +34,7 @@ BREATH_SECONDS = 0.006
 """How long who writes again and again leaves the lock alone: longer than a turn of who waits."""
 BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 16_000
 ROOM_FOR_BULK = 1 << 30
+PAGE_BYTES = 4096  # those of SQLCipher 4; the schema that would tell may be what is damaged
 COPIED_AT_ONCE = 1000  # pages, and then a signal is heeded
 CHECKING_CACHE = -64 << 10  # KiB: with SQLite's own 2 MB it took four times as long
 READ_TO_COMPARE = 2  # how often `integrity_check` reads each page while the indexes fit in there
@@ -407,6 +408,24 @@ class Database:
         if start == _MAGIC:
             return f"{self.path} is a plain SQLite file, not a bunkerctl vault"
         return f"{self.path} is damaged, or not a bunkerctl vault"
+
+
+def altered_pages(path: str, key: bytes) -> list[str]:
+    """Tell which pages of a file are altered, though it does not open: one may be of the schema.
+
+    Nothing if that cannot be told, or if most are: then it is the key that does not fit.
+    """
+    connection = sqlcipher3.connect(f"{_uri(path)}?mode=ro", uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA cipher_log_level = NONE")
+        connection.set_key(f"x'{key.hex()}'")
+        rows = connection.execute("PRAGMA cipher_integrity_check").fetchall()
+    except sqlcipher3.Error:
+        return []
+    finally:
+        connection.close()
+    most = os.path.getsize(path) // PAGE_BYTES // 2
+    return [_plain(str(row[0])) for row in rows] if len(rows) <= most else []
 
 
 def _plain(problem: str) -> str:
