@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from contextlib import contextmanager
 from itertools import chain, islice
+from math import ceil
 
 from bunkerctl import errors, forks, hashing, identities, jsontext, patches, times, users, uuids
 from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 POLICIES = ("error", "skip", "update")
 MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
-BATCH_LINES = 2000
+BATCH_LINES, LEAST_LINES = 2000, 200
+LOCK_SECONDS = 0.2
 BATCH_BYTES = 1 << 20
 HELD_ELSEWHERE = "held in the vault that it was exported from"
 
@@ -160,17 +163,30 @@ def _come(batches: Iterator[_Batch], tally: Tally, progress: Progress) -> Iterat
 def _run_batches(
     vault: Vault, batches: Iterable[_Batch], options: Options, tally: Tally, met: _Met
 ) -> Iterator[Rejection]:
+    row_seconds = 0.0
     for batch in batches:
-        before = tally.counts()
-        try:
-            with vault.transaction() as tx:
-                rejected = list(_take(tx, batch, options, tally, met))
-        except BaseException as error:  # this batch is undone, those before it are in
-            vars(tally).update(before)
-            if isinstance(error, errors.BunkerError):
-                error.hint = f"{tally.added} added and {tally.updated} updated before that are in"
-            raise
-        yield from rejected
+        for part in _parts(batch, row_seconds):
+            before, began = tally.counts(), time.monotonic()
+            try:
+                with vault.transaction() as tx:
+                    rejected = list(_take(tx, part, options, tally, met))
+            except BaseException as error:  # this part is undone, those before it are in
+                vars(tally).update(before)
+                if isinstance(error, errors.BunkerError):
+                    error.hint = (
+                        f"{tally.added} added and {tally.updated} updated before that are in"
+                    )
+                raise
+            row_seconds = (time.monotonic() - began) / len(part.rows)
+            yield from rejected
+
+
+def _parts(batch: _Batch, row_seconds: float) -> Iterator[_Batch]:
+    """Part a batch so that no part has the lock for long, if its rows take as long as the last."""
+    count = max(1, ceil(len(batch.rows) * row_seconds / LOCK_SECONDS))
+    size = max(LEAST_LINES, ceil(len(batch.rows) / count))
+    for begin in range(0, len(batch.rows), size):
+        yield batch.with_(rows=batch.rows[begin : begin + size])
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -218,7 +234,8 @@ def _take(
     tx: Transaction, batch: _Batch, options: Options, tally: Tally, met: _Met
 ) -> Iterator[Rejection]:
     """Add the new people of a batch together, and look at the other rows one by one, in order."""
-    taken = store.taken(tx.db, {tag for fresh in batch.ready.values() for tag in fresh.tags})
+    some = [fresh for row in batch.rows if (fresh := batch.ready.get(row[0]))]
+    taken = store.taken(tx.db, {tag for fresh in some for tag in fresh.tags})
     new: dict[int, Fresh] = {}
     for number, raw, unmade in batch.rows:
         fresh = batch.ready.get(number)
