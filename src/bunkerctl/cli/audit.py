@@ -138,8 +138,9 @@ def verify(call: Call, against: str | None, deep: bool) -> None:
 
     Without a head kept elsewhere, a tail that was cut or a trail built anew cannot be told from
     a whole one. --deep finds an old page or an old file that was played back: a record that is not
-    what its newest event committed to, or a row of somebody erased. A broken, shortened or
-    rolled-back trail is exit 7.
+    what its newest event committed to, or a row of somebody erased; and an event that is filed
+    under somebody else, where nobody would find it. A broken, shortened or rolled-back trail is
+    exit 7.
 
     Examples:
       bunkerctl audit verify
