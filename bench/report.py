@@ -103,7 +103,7 @@ class Filling:
 
     def _add(self, tx: Transaction) -> None:
         token = self.token()
-        identities = {"login": token[:8], "email": f"{token[:13]}@example.com"}
+        identities = {"email": f"{token[:13]}@example.com", "login": token[:8]}
         record = {**identities, "name": "Ann Lee", "street": "1 Long Street", "born": "1980-01-01"}
         key = people.put_in(tx, [people.prepare(tx.vault, record, identities, token=token)])
         self.living.append((key, token))
