@@ -22,9 +22,9 @@ from conftest import EXECUTABLE, Home
 from killing import needs_strace, steps
 
 HOT = {
-    "user get login:ann --json": 14,
-    "exp status login:ann --json": 14,
-    "exp start login:ann --json": 16,
+    "user get login:ann --json": 12,
+    "exp status login:ann --json": 12,
+    "exp start login:ann --json": 15,
     "user add login=bob": 20,
 }
 """How many statements a hot command takes at most."""
@@ -56,7 +56,7 @@ FOREIGN = {
 
 PEOPLE = 2000
 RECORD_BYTES = 250
-BYTES_A_PERSON = 620
+BYTES_A_PERSON = 560
 
 
 def imported(line: list[str], environment: dict[str, str]) -> set[str]:

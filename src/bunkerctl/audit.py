@@ -172,9 +172,9 @@ class _Walk:
         self._tree = tree
         self._stored = stored
         self._against = against
-        self._stops = [start + count for start, count in merkle.subtrees(stored.size)]
-        if against is not None and tree.size < against.size < stored.size:
-            self._stops = sorted({*self._stops, against.size})
+        self._ends = {start + count for start, count in merkle.subtrees(stored.size)}
+        within = against is not None and against.size < stored.size
+        self._stops = sorted(self._ends | ({against.size} if against and within else set()))
         self.root_then = tree.root() if against and against.size in (0, tree.size) else None
         if against is not None and against.size == 0:
             self.root_then = merkle.Tree().root()
@@ -202,14 +202,10 @@ class _Walk:
             self._nodes.extend(tree, run)
             if self._against is not None and tree.size == self._against.size:
                 self.root_then = tree.root()
-            if tree.size == stop and self._is_end(stop) and not stored.startswith(tree.frontier()):
+            if tree.size in self._ends and not stored.startswith(tree.frontier()):
                 start = tree.size - (tree.size & -tree.size)
                 return start + 1, "the events do not give the stored tree"
         return None
-
-    def _is_end(self, size: int) -> bool:
-        """Tell whether a subtree of the stored tree ends there."""
-        return any(start + count == size for start, count in merkle.subtrees(self._stored.size))
 
     def proof(self) -> list[bytes] | None:
         if self._against is None or self._against.size > self._stored.size:

@@ -216,7 +216,10 @@ def _fifth(_db: Database) -> None:
 
 
 def _sixth(db: Database) -> None:
-    """Take the events apart, a page at a time."""
+    """Take the events apart, a page at a time.
+
+    By the code of today: a migration that changes `wordings` must first give this one its own.
+    """
     from bunkerctl.store import audit
 
     _run(db, SIXTH)
