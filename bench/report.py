@@ -125,7 +125,7 @@ class Filling:
                 counts=counts,
                 event=event,
             )
-            tombstones.put(tx.db, [stone])
+            tombstones.put(tx.db, {users.reserve(tx.db, gone): stone})
             state.add_erased(tx.db, event, living=0)
         else:
             plan = Expiration(
@@ -133,7 +133,7 @@ class Filling:
             )
             known = users.by_id(tx.db, key)
             assert known is not None
-            expirations.put(tx.db, key, plan)
+            expirations.put(tx.db, key, plan, known.expiration)
             tx.event("exp.start", token=token, fields=["expstatus"], was=known.expstatus())
 
 

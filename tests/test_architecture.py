@@ -13,12 +13,13 @@ ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
     "model errors uuids hashing",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
-    " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines",
+    " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines"
+    " pace",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
-    " article15 letter bundles intake checks",
+    " article15 letter bundles intake checks preparation",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

@@ -22,10 +22,10 @@ from conftest import EXECUTABLE, Home
 from killing import needs_strace, steps
 
 HOT = {
-    "user get login:ann --json": 12,
-    "exp status login:ann --json": 12,
-    "exp start login:ann --json": 15,
-    "user add login=bob": 20,
+    "user get login:ann --json": 11,
+    "exp status login:ann --json": 11,
+    "exp start login:ann --json": 13,
+    "user add login=bob": 17,
 }
 """How many statements a hot command takes at most."""
 

@@ -38,7 +38,7 @@ def home(bare: Home) -> Home:
 
 
 def begin_import(process: subprocess.Popen[bytes], home: Home, number: int, start: int = 0) -> None:
-    """Hand over people, and wait until a batch (2000) of them is in."""
+    """Hand over people, and wait until the first batch (500) of them is in."""
     before = count(home, "users")
     assert process.stdin is not None
     process.stdin.write(lines(number, start))
@@ -51,15 +51,15 @@ def test_a_signal_ends_a_waiting_command_in_order(
     home: Home, number: signal.Signals, code: int
 ) -> None:
     with home.spawn("user import -", preexec_fn=heed_signals) as process:
-        begin_import(process, home, 2010)
+        begin_import(process, home, 510)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, b"")
     assert err.decode().splitlines() == [
-        "bunkerctl: error: interrupted: 2000 added and 0 updated, of the first 2000 lines",
+        "bunkerctl: error: interrupted: 500 added and 0 updated, of the first 500 lines",
         "bunkerctl: hint: run it again with --on-conflict skip: who is in by then is passed over",
     ]
-    assert count(home, "users") == 2000
+    assert count(home, "users") == 500
     check_whole(home)
 
 
@@ -107,10 +107,10 @@ def test_an_ignored_hangup_stays_ignored(home: Home) -> None:
     with home.spawn(
         "user import -", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
     ) as process:  # as nohup does
-        begin_import(process, home, 2000)
+        begin_import(process, home, 500)
         process.send_signal(signal.SIGHUP)
-        process.communicate(lines(10, start=2000), timeout=60)
-    assert (process.returncode, count(home, "users")) == (0, 2010)
+        process.communicate(lines(10, start=500), timeout=60)
+    assert (process.returncode, count(home, "users")) == (0, 510)
 
 
 def test_a_sweep_killed_anywhere_loses_and_repeats_nothing(home: Home) -> None:
@@ -171,12 +171,12 @@ def test_a_killed_import_leaves_whole_people_only(home: Home) -> None:
                 process.stdin.flush()
                 time.sleep(0.05 * turn)
             else:
-                begin_import(process, home, 2100, begun)
+                begin_import(process, home, 600, begun)
             process.kill()
             process.communicate(timeout=60)
         listed = home.ok("user list --reveal -o jsonl").out.splitlines()
         people = [json.loads(line)["data"] for line in listed]
-        assert len(people) in (begun, begun + 2000)
+        assert len(people) in (begun, begun + 500)
         begun = len(people)
         assert {one["login"] for one in people} == {f"u{n}" for n in range(begun)}
         assert {one["text"] for one in people} <= {CANARY * 9}

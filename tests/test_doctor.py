@@ -279,6 +279,11 @@ def cut(size: int) -> Damage:
     return shortened
 
 
+def cut_in_a_record(home: Home) -> None:
+    home.add(login="long", text="x" * 3 * PAGE)
+    cut(-100)(home)
+
+
 def appended(extra: bytes) -> Damage:
     def longer(home: Home) -> None:
         with (home.vault / "vault.db").open("ab") as file:
@@ -370,7 +375,7 @@ FAULTS: dict[str, Fault] = {
     "five pages": Fault(7, "database", cut(5 * PAGE)),
     "one page short": Fault(7, "database", cut(-PAGE)),
     "within a page": Fault(7, "database", cut(5 * PAGE + 100)),
-    "within the last page": Fault(7, "database", cut(-100), "page"),
+    "within the last page": Fault(7, "database", cut_in_a_record, "page"),
     "a page appended": Fault(0, "database", appended(b"x" * PAGE), f"{PAGE} bytes are appended"),
     "some bytes appended": Fault(0, "database", appended(b"x" * 100), "100 bytes are appended"),
     "many bytes appended": Fault(0, "database", appended(b"x" * 9_000), "9000 bytes are appended"),

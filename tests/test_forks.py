@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import bunkerctl.audit
-from bunkerctl import exports, forks, imports
+from bunkerctl import exports, forks, preparation
 from bunkerctl.errors import Invalid
 from conftest import Home
 
@@ -48,7 +48,8 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bunkerctl.audit, "PAGE", 3)
     monkeypatch.setattr(bunkerctl.audit, "LEAST_SHARED", 2)
     monkeypatch.setattr(exports, "PAGE", 3)
-    monkeypatch.setattr(imports, "BATCH_LINES", 3)
+    monkeypatch.setattr(preparation, "FIRST_LINES", 3)
+    monkeypatch.setattr(preparation, "BATCH_LINES", 3)
 
 
 @pytest.fixture(params=["killed", "not to be had"])
@@ -148,12 +149,12 @@ def test_a_signal_behind_the_fork_leaves_no_process() -> None:
 def test_the_reader_of_a_killed_import_ends_though_nothing_more_comes(home: Home) -> None:
     with home.spawn("user import -", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        process.stdin.write(people(5000).encode())  # two batches, and what never becomes a third
+        process.stdin.write(people(5600).encode())  # two batches, and what never becomes a third
         process.stdin.flush()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         until(lambda: bool(children.read_text()) or process.poll() is not None)
         other = int(children.read_text())
-        until(lambda: home.run("status --json").json["users"] == 4000)
+        until(lambda: home.run("status --json").json["users"] == 5500)
         process.kill()
         process.wait()
         until(lambda: gone(other))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import keys, sweep
+from bunkerctl import forks, imports, keys, preparation, sweep, users
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
 from bunkerctl.directory import read_header
@@ -20,7 +20,7 @@ from bunkerctl.model import Origin
 from bunkerctl.vault import Surroundings, Transaction, Vault, open_vault
 from conftest import DAY, Home
 from residue import found
-from wholeness import heed_signals
+from wholeness import check_whole, heed_signals
 
 ORIGIN = Origin(actor="cron", os_user="cron", uid=1, host="here", reason=None, ref=None)
 
@@ -93,6 +93,51 @@ def test_who_was_confirmed_is_erased_though_the_identity_is_anothers_by_then(hom
     assert door.run(["user", "forget", "a@example.com", "--json"], shell) == 0
     assert json.loads(out.getvalue())["token"] == ann
     home.ok("user get login:bob")
+
+
+@pytest.mark.parametrize("login", ["u3", "other"])
+def test_who_comes_between_the_look_up_of_an_import_and_its_change_is_seen(
+    home: Home, monkeypatch: pytest.MonkeyPatch, login: str
+) -> None:
+    monkeypatch.setattr(forks, "cores", lambda: 2)
+    monkeypatch.setattr(preparation, "FIRST_LINES", 2)
+    monkeypatch.setattr(preparation, "BATCH_LINES", 2)
+    vault = slow(home, lambda: home.add(login=login))
+    rules = users.Rules(region=None, schema=None)
+    options = imports.Options(on_conflict="error", rules=rules, dry_run=False, keep=False)
+    records = [(number, None, {"login": f"u{number}"}) for number in range(1, 9)]
+    tally = imports.Tally()
+    rejected = list(imports.run(vault, lambda: slow(home, bool), iter(records), options, tally))
+    vault.close()
+    taken = [3] if login == "u3" else []
+    assert [one.line for one in rejected] == taken
+    assert tally.added == 8 - len(taken)
+    assert home.ok("status --json").json["users"] == tally.added + 1
+    home.ok("audit verify --deep")
+    check_whole(home)
+
+
+def test_what_is_committed_is_counted_before_a_signal_is_heeded(home: Home) -> None:
+    vault, counted = slow(home, bool), []
+
+    def count() -> None:
+        signal.raise_signal(signal.SIGTERM)  # to this thread
+        counted.append(True)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt), vault.transaction() as tx:
+            tx.event("user.list")
+            tx.on_commit = count
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    vault.close()
+    assert counted == [True]
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert home.ok("audit list --json").json[-1]["action"] == "user.list"
 
 
 def test_people_who_fall_due_during_a_sweep_wait_for_the_next(home: Home) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from bunkerctl import merkle, times
-from bunkerctl.store import audit
+from bunkerctl.store import audit, schema
 from bunkerctl.store.connection import Database
 from conftest import Home
 from residue import found
@@ -127,6 +127,19 @@ def reworded(seq: int, text: str) -> tuple[str, str]:
 
 def make_older(db: Database) -> None:
     """Make of a database what its version 2 was."""
+    for view in ("all_tokens", "all_identities"):
+        db.run(f"DROP VIEW {view}")
+    for table in ("tokens", "exptokens", "runs", "recent_tokens", "recent_identities", "leaving"):
+        db.run(f"DROP TABLE {table}")
+    db.run("DROP INDEX expirations_waiting")
+    for table in ("users", "expirations", "tombstones"):
+        db.run(f"ALTER TABLE {table} RENAME TO after")
+        for one in schema.FIRST.split(";\n\n"):
+            if f"CREATE TABLE {table} " in one or f" ON {table} " in one:
+                db.run(one)
+        names = ", ".join(schema.columns(db)[table])
+        db.run(f"INSERT INTO {table} SELECT {names} FROM after")
+        db.run("DROP TABLE after")
     rows = db.rows("SELECT seq, hash, at, token FROM audit ORDER BY seq")
     told = leaves(db)
     db.run("DROP TABLE audit")
@@ -162,6 +175,23 @@ def check_whole(home: Home) -> None:
     db.close()
     assert (count(home, "users"), count(home, "tombstones")) == (living, erased)
     assert unscrubbed == 0
+    check_led(home)
+
+
+def check_led(home: Home) -> None:
+    """Each token and exptoken leads to the row that has it, living or erased, and no other does."""
+    db = home.database()
+    for key, index, table, owner in (
+        ("token", "all_tokens", "users", "id"),
+        ("exptoken", "exptokens", "expirations", "user"),
+    ):
+        led = db.rows(f"SELECT {key}, user FROM {index} ORDER BY {key}")
+        held = db.rows(
+            f"SELECT {key}, {owner} FROM {table} UNION ALL "
+            f"SELECT {key}, user FROM tombstones WHERE {key} IS NOT NULL ORDER BY 1"
+        )
+        assert led == held, key
+    db.close()
 
 
 def check_erased_once(home: Home, tokens: set[str], action: str = "exp.erase") -> None:

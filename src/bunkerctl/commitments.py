@@ -42,7 +42,7 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
         pruned = audit.pruned(vault.db) is not None
         living, size = state.totals(vault.db).living, audit.tree(vault.db).size
     progress.begin("records checked", living)
-    after, people, unchecked, bad = b"", 0, 0, []
+    after, people, unchecked, bad = 0, 0, 0, []
     while True:
         with vault.reading():
             page = users.lying(vault.db, after, PAGE)
@@ -58,7 +58,7 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
         progress.done = people
         if len(page) < PAGE:
             break
-        after = page[-1].token
+        after = page[-1].id
     progress.begin("tokens checked")
     bad += _missing(vault, progress)
     with vault.reading():
@@ -109,6 +109,8 @@ def _is_erased(vault: Vault, token: bytes, user: int | None) -> bool:
 
 
 def _is_indexed(vault: Vault, row: users.Lying) -> bool:
-    """Tell whether a person is found by the identities that lie with the record."""
+    """Tell whether a person is found by the token and the identities that lie with the record."""
     tags = vault.tags(row.identities)
-    return all(users.is_tagged(vault.db, tag, row.id) for tag in tags)
+    return users.is_named(vault.db, row.token, row.id) and all(
+        users.is_tagged(vault.db, tag, row.id) for tag in tags
+    )

@@ -22,13 +22,20 @@ def erase(
 
 
 def erase_all(
-    tx: Transaction, people: list[User], *, action: str, reason: str, was: str | None = None
+    tx: Transaction,
+    people: list[User],
+    *,
+    action: str,
+    reason: str,
+    was: str | None = None,
+    later: bool = False,
 ) -> list[Tombstone]:
     """Destroy all that is personal of some users, within a transaction; each leaves a tombstone.
 
     `reason` is `request`, `link`, `sweep` or `restore`; `was` is the expstatus until now, if not
     the users'. The bytes are gone from the disk only after `scrub`: call it once the transaction
-    is committed.
+    is committed. Until then the keyed hashes of the identities may stay in their index, if `later`:
+    of many at once they are taken out faster.
 
     Raises:
         Held: a legal hold bars it for one of them.
@@ -38,8 +45,9 @@ def erase_all(
         return []
     for user in people:
         check_not_held(user, tx.now)
-    counts = registry.clear(tx.db, {user.id: tx.vault.tags(user.identities) for user in people})
-    left = []
+    tags = {user.id: tx.vault.tags(user.identities) for user in people}
+    counts = registry.clear(tx.db, tags, later=later)
+    left: dict[int, Tombstone] = {}
     for user in people:
         plan = user.expiration if user.waiting() else None
         event = tx.event(
@@ -51,20 +59,18 @@ def erase_all(
             due_at=times.text(plan.due_at) if plan else None,
             was=was or user.expstatus(),
         )
-        left.append(
-            Tombstone(
-                token=user.token,
-                exptoken=user.expiration.exptoken if user.expiration else None,
-                created_at=user.created_at,
-                erased_at=tx.now,
-                reason=reason,
-                counts=counts[user.id],
-                event=event,
-            )
+        left[user.id] = Tombstone(
+            token=user.token,
+            exptoken=user.expiration.exptoken if user.expiration else None,
+            created_at=user.created_at,
+            erased_at=tx.now,
+            reason=reason,
+            counts=counts[user.id],
+            event=event,
         )
     tombstones.put(tx.db, left)
-    state.add_erased(tx.db, left[-1].event, len(left), living=len(left))
-    return left
+    state.add_erased(tx.db, event, len(left), living=len(left))
+    return list(left.values())
 
 
 def check_not_held(user: User, now: int) -> None:
@@ -77,11 +83,12 @@ def check_not_held(user: User, now: int) -> None:
         )
 
 
-def scrub(vault: Vault, wait: float, *, after_crash: bool = False) -> None:
-    """Make committed erasures final: nothing in the WAL, all synced, the ledger written.
+def scrub(vault: Vault, wait: float, *, after_crash: bool = False, alone: bool = False) -> None:
+    """Make committed erasures final: no hash of an identity left, nothing in the WAL, all synced.
 
-    Without the sync of the emptied WAL a power cut can bring its bytes back. `wait` is how
-    many seconds a reader may bar it.
+    And the ledger written. Without the sync of the emptied WAL a power cut can bring its bytes
+    back. `wait` is how many seconds a reader may bar it, `alone` says that no sweep is running but
+    the caller's.
 
     Raises:
         Residue: a reader keeps old pages alive, or the ledger could not be written. The
@@ -91,6 +98,7 @@ def scrub(vault: Vault, wait: float, *, after_crash: bool = False) -> None:
     if not newest:
         return
     try:
+        taken_out = _take_out(vault, alone)
         clean = vault.db.truncate_wal(wait)
         files.sync(vault.db.path + "-wal")
         files.sync_directory(vault.directory)
@@ -100,7 +108,7 @@ def scrub(vault: Vault, wait: float, *, after_crash: bool = False) -> None:
             "erased, but the erasure ledger is damaged",
             hint="move erasures.jsonl away: the next command writes it anew",
         ) from error
-    except (OSError, errors.InputOutput, errors.Busy) as error:
+    except (OSError, errors.InputOutput, errors.OutcomeUnknown, errors.Busy) as error:
         raise errors.Residue(
             "erased, but the file system let neither pages nor ledger be finished",
             hint="make room, or see to permissions: the next command finishes it",
@@ -110,11 +118,31 @@ def scrub(vault: Vault, wait: float, *, after_crash: bool = False) -> None:
             "erased, but a reader keeps old pages alive",
             hint="the next command after that reader ends finishes the scrubbing",
         )
+    if not taken_out:
+        return  # another process's sweep does it at its end, and notes it then
     try:
         with vault.transaction() as tx:
             state.set_scrubbed(tx.db, newest)
     except (errors.Busy, errors.InputOutput, errors.OutcomeUnknown):
         return  # all is done but the note of it: the next command does it again, and notes it
+
+
+def _take_out(vault: Vault, alone: bool) -> bool:
+    """Take out what a sweep has left in the index of identities; False if it is running still."""
+    from bunkerctl.directory import LOCK
+    from bunkerctl.store import lookup
+
+    if not lookup.left(vault.db):
+        return True
+    if alone:
+        lookup.take_out(vault.db)
+        return True
+    try:
+        with files.locked(vault.path(LOCK), 0.0):
+            lookup.take_out(vault.db)
+    except errors.Busy:
+        return False
+    return True
 
 
 def resume(vault: Vault) -> None:
@@ -127,10 +155,10 @@ def resume(vault: Vault) -> None:
         vault.saved = False  # that was not this command's change
 
 
-def finish(vault: Vault) -> errors.Residue | None:
+def finish(vault: Vault, *, alone: bool = False) -> errors.Residue | None:
     """Scrub after erasures, waiting for readers as long as for writers; return what is left."""
     try:
-        scrub(vault, vault.lock_wait)
+        scrub(vault, vault.lock_wait, alone=alone)
     except errors.Residue as residue:
         return residue
     return None

@@ -28,7 +28,7 @@ def start(
     Raises:
         Conflict: the person is erased.
     """
-    with tx.attempt("exp.start"):
+    with tx.attempt("exp.start", asks_first=True):
         user = _living(tx, identity, "start")
         new = restart or not user.waiting()
         plan = user.expiration
@@ -39,7 +39,7 @@ def start(
 
 def status(tx: Transaction, identity: Identity) -> User | Tombstone:
     """Return how a person stands; an erased one is found by token."""
-    with tx.attempt("exp.status", reads=True):
+    with tx.attempt("exp.status", asks_first=True):
         found = users.find_or_tombstone(tx.vault, identity)
         user_id = found.id if isinstance(found, User) else None
         tx.event("exp.status", token=found.token, user=user_id)
@@ -52,7 +52,7 @@ def cancel(tx: Transaction, identity: Identity) -> tuple[User, bool]:
     Raises:
         Conflict: the person is erased.
     """
-    with tx.attempt("exp.cancel"):
+    with tx.attempt("exp.cancel", asks_first=True):
         user = _living(tx, identity, "cancel")
         cancelled = _put(tx, user, _as(user, "none"), "exp.cancel")
         return cancelled, cancelled != user
@@ -65,7 +65,7 @@ def retain(vault: Vault, exptoken: str) -> tuple[User, bool]:
         NotFound: no such exptoken, or a replaced one.
         Conflict: cancelled, or erased.
     """
-    with vault.transaction() as tx, tx.attempt("exp.retain"):
+    with vault.transaction() as tx, tx.attempt("exp.retain", asks_first=True):
         found = _by_exptoken(tx, exptoken, "retain")
         if isinstance(found, Tombstone):
             raise _refusal("expired", "retain", found.token)
@@ -171,7 +171,7 @@ def _put(tx: Transaction, user: User, plan: Expiration | None, action: str) -> U
     if plan is None or plan == user.expiration:
         tx.event(action, token=user.token, user=user.id, fields=[])
         return user
-    store.put(tx.db, user.id, plan)
+    store.put(tx.db, user.id, plan, user.expiration)
     was = user.expstatus()
     tx.event(action, token=user.token, user=user.id, fields=["expstatus"], was=was)
     return user.with_(expiration=plan)

@@ -285,9 +285,12 @@ def lines(file: BufferedIOBase, limit: int) -> Iterator[tuple[int, bytes | None]
 
 
 def lines_at_hand(
-    file: BufferedIOBase, limit: int, most: int
+    file: BufferedIOBase, limit: int, most: Callable[[], int]
 ) -> Iterator[list[tuple[int, bytes | None]]]:
-    """Yield what `lines` does, but as many lines at once as are there to be read, up to `most`."""
+    """Yield what `lines` does, but as many lines at once as are there to be read.
+
+    `most` is asked how many that may be.
+    """
     number, rest, too_long = 0, b"", False
     while chunk := file.read1(CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")
@@ -299,8 +302,10 @@ def lines_at_hand(
             too_long = False
         if len(rest) > limit:
             rest, too_long = b"", True
-        for start in range(0, len(group), most):
-            yield group[start : start + most]
+        while group:
+            count = most()
+            yield group[:count]
+            del group[:count]
     if rest or too_long:
         yield [(number + 1, None if too_long else rest.removesuffix(b"\r"))]
 

@@ -57,8 +57,8 @@ class Lost(Internal):
 
 
 @contextmanager
-def ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
-    """Let a process of its own go through an iterator, one thing ahead of whoever takes them.
+def ahead(things: Iterator[T], most: int = 1) -> Iterator[Iterator[T]]:
+    """Let a process of its own go through an iterator, `most` things ahead of whoever takes them.
 
     What it raises is raised here. At the end of the block the process is ended. Where none can be
     started, this one goes through the iterator.
@@ -68,12 +68,13 @@ def ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
     """
 
     def work(descriptor: int) -> None:
-        try:
-            for thing in things:
-                _send(descriptor, (thing, None))
-            _send(descriptor, (None, StopIteration()))
-        except Exception as error:
-            _send(descriptor, (None, error))
+        with _sending(descriptor, most) as send:
+            try:
+                for thing in things:
+                    send((thing, None))
+                send((None, StopIteration()))
+            except Exception as error:
+                send((None, error))
 
     with _ended() as started:
         try:
@@ -85,8 +86,25 @@ def ahead(things: Iterator[T]) -> Iterator[Iterator[T]]:
             yield _received(answers)
 
 
-def _send(descriptor: int, answer: tuple[object, Exception | None]) -> None:
-    _write(descriptor, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+@contextmanager
+def _sending(descriptor: int, most: int) -> Iterator[Callable[[object], None]]:
+    """Yield what sends something while the caller goes on, until `most` are on their way."""
+    import queue
+
+    waiting = queue.Queue[bytes](most)
+
+    def write() -> None:
+        try:
+            while content := waiting.get():
+                _write(descriptor, content)
+        except OSError:  # nobody is left to read it
+            os._exit(0)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    yield lambda thing: waiting.put(pickle.dumps(thing, pickle.HIGHEST_PROTOCOL))
+    waiting.put(b"")
+    writer.join()
 
 
 def _received(answers: BinaryIO) -> Iterator[Any]:

@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import time
 from array import array
-from contextlib import contextmanager
-from itertools import chain, islice
-from math import ceil
+from contextlib import contextmanager, suppress
 
-from bunkerctl import errors, forks, hashing, identities, jsontext, patches, times, users, uuids
+from bunkerctl import (
+    errors,
+    forks,
+    identities,
+    jsontext,
+    patches,
+    preparation,
+    times,
+    users,
+    uuids,
+)
 from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
-from bunkerctl.store import expirations, holds, tombstones
+from bunkerctl.pace import Pace
+from bunkerctl.store import expirations, holds, lookup, state, tombstones
 from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from bunkerctl.intake import Row
+    from bunkerctl.preparation import Batch
     from bunkerctl.store.users import Fresh
     from bunkerctl.vault import Transaction, Vault
 
 POLICIES = ("error", "skip", "update")
 MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
-BATCH_LINES, LEAST_LINES = 2000, 200
+LEAST_LINES, MOST_LINES = 200, preparation.BATCH_LINES
 LOCK_SECONDS = 0.2
-BATCH_BYTES = 1 << 20
+CACHE_KIB = 8 * 1024
+LEAST_IN_RUN, LEAST_FOR_RUNS, MOST_RUNS = 500, 50_000, 64
+"""How many people make a run, in a vault of how many; at how many of them they are moved."""
 HELD_ELSEWHERE = "held in the vault that it was exported from"
 
 
 class Options(Value):
-    """How to import: `on_conflict` is one of POLICIES."""
+    """How to import: `on_conflict` is one of POLICIES; `keep` the bytes of rejected rows."""
 
     on_conflict: str
     rules: users.Rules
     dry_run: bool
+    keep: bool
 
 
 class Tally:
@@ -53,7 +66,7 @@ class Tally:
 
 
 class Rejection(Value):
-    """A row that was not taken: its line, its bytes (None if too long to keep), and why."""
+    """A row that was not taken: its line, its bytes (None if they were not kept), and why."""
 
     line: int
     raw: bytes | None
@@ -80,25 +93,42 @@ class _Met:
         """Return the line, 0 if there was none."""
         return self._lines[user_id] if user_id < len(self._lines) else 0
 
+    def extend(self, first: int, lines: Iterable[int]) -> None:
+        """Add the lines of new people, whose numbers are in order from the first."""
+        self._lines.frombytes(bytes(self._lines.itemsize * (first - len(self._lines))))
+        self._lines.extend(lines)
+
     def add(self, user_id: int, line: int) -> None:
         if user_id >= len(self._lines):
             self._lines.frombytes(bytes(self._lines.itemsize * (user_id + 1 - len(self._lines))))
         self._lines[user_id] = self._lines[user_id] or line
 
 
-class _Batch(Value):
-    """Some rows, and what the vault is to hold of those who may be new people, by line.
+class _Lately:
+    """Which tags this import has added lately, so that there is no need to look for them."""
 
-    Of these there is no need to know what the row says. `progress` is how far the file was read.
-    """
+    def __init__(self) -> None:
+        self._added: list[tuple[int, array[int]]] = []
+        self._last = self._others = -1
 
-    rows: list[Row]
-    ready: dict[int, Fresh]
-    progress: tuple[int, int | None]
+    def taken(self, tx: Transaction, batch: Batch) -> set[int]:
+        """Return all tags of a batch that are taken: as it says, unless others wrote since."""
+        if tx.size != self._last:
+            self._others = tx.size
+        tags = {tag for fresh in batch.fresh() for tag in fresh.tags}
+        if self._others > batch.size:
+            return store.taken(tx.db, tags)
+        self._added = [(last, added) for last, added in self._added if last > batch.size]
+        return batch.taken.union(*(tags.intersection(added) for _, added in self._added))
+
+    def add(self, tx: Transaction, tags: set[int]) -> None:
+        self._last = tx.last()
+        self._added.append((self._last, array("q", tags)))
 
 
 def run(
     vault: Vault,
+    again: Callable[[], Vault],
     rows: Iterable[Row],
     options: Options,
     tally: Tally,
@@ -108,17 +138,16 @@ def run(
 
     Rows are committed in batches, so a killed import leaves whole people only. A dry run
     is one transaction that is undone at its end: it reports exactly what a real run would.
-    From the second batch on, another process reads the file and makes ready what can be made
-    without the lock, if there is another core for it.
+    `again` opens the vault once more, for another process.
     """
-    hashing.many()
-    vault.tag("", "")  # that of the other process cannot ask the database for the key
-    with vault.db.in_bulk(), _made_ready(vault, rows, options, tally, progress) as batches:
+    look = None if options.dry_run else again
+    prepared = preparation.ahead(vault, look, rows, options.rules, progress, keep=options.keep)
+    with vault.db.in_bulk(CACHE_KIB), prepared as batches:
         met = _Met()
         if options.dry_run:
             with vault.transaction(keep=False) as tx:
                 for batch in batches:
-                    yield from _take(tx, batch, options, tally, met)
+                    yield from _take(tx, batch, options, tally, met, _Lately())
         else:
             yield from _run_batches(vault, batches, options, tally, met)
     dry = {"dry_run": True} if options.dry_run else {}
@@ -135,127 +164,84 @@ def run(
         raise
 
 
-@contextmanager
-def _made_ready(
-    vault: Vault, rows: Iterable[Row], options: Options, tally: Tally, progress: Progress
-) -> Iterator[Iterator[_Batch]]:
-    """Yield the batches of a file."""
-    made = (_ready(vault, batch, options, progress) for batch in _batches(rows))
-    first = list(islice(made, 1))
-    if not first or len(first[0].rows) < BATCH_LINES or forks.cores() == 1:
-        yield chain(first, made)
-        return
-    with forks.ahead(made) as others:
-        yield chain(first, _come(others, tally, progress))
+def _run_batches(
+    vault: Vault, batches: Iterable[Batch], options: Options, tally: Tally, met: _Met
+) -> Iterator[Rejection]:
+    pace = Pace(LOCK_SECONDS, first=MOST_LINES, least=LEAST_LINES, most=MOST_LINES)
+    lately = _Lately()
+    for batch in _told(batches, tally):
+        for part in batch.parts(pace.size):
+            with _kept(tally) as keep, vault.transaction() as tx:
+                began = time.monotonic()
+                rejected = list(_take(tx, part, options, tally, met, lately))
+                tx.on_commit = keep
+            pace.took(len(part.rows), time.monotonic() - began)
+            yield from rejected
+        if lookup.runs(vault.db) >= MOST_RUNS:
+            _settle(vault)
+    _settle(vault)
 
 
-def _come(batches: Iterator[_Batch], tally: Tally, progress: Progress) -> Iterator[_Batch]:
-    """Pass on batches of another process, and tell how far it has come."""
+def _settle(vault: Vault) -> None:
+    with suppress(errors.Busy):  # then the next import or sweep does it
+        lookup.settle(vault.db)
+
+
+def _told(batches: Iterable[Batch], tally: Tally) -> Iterator[Batch]:
+    """Pass batches on; if the file fails, or who reads it, tell what is in."""
     try:
-        for batch in batches:
-            progress.done, progress.total = batch.progress
-            yield batch
-    except forks.Lost as lost:  # with what it has read of the file
-        lost.hint = f"{tally.added} added and {tally.updated} updated before that are in"
+        yield from batches
+    except (forks.Lost, errors.InputOutput) as error:
+        error.hint = _hint(tally)
         raise
 
 
-def _run_batches(
-    vault: Vault, batches: Iterable[_Batch], options: Options, tally: Tally, met: _Met
-) -> Iterator[Rejection]:
-    row_seconds = 0.0
-    for batch in batches:
-        for part in _parts(batch, row_seconds):
-            before, began = tally.counts(), time.monotonic()
-            try:
-                with vault.transaction() as tx:
-                    rejected = list(_take(tx, part, options, tally, met))
-            except BaseException as error:  # this part is undone, those before it are in
-                vars(tally).update(before)
-                if isinstance(error, errors.BunkerError):
-                    error.hint = (
-                        f"{tally.added} added and {tally.updated} updated before that are in"
-                    )
-                raise
-            row_seconds = (time.monotonic() - began) / len(part.rows)
-            yield from rejected
+def _hint(tally: Tally) -> str:
+    return f"{tally.added} added and {tally.updated} updated before that are in"
 
 
-def _parts(batch: _Batch, row_seconds: float) -> Iterator[_Batch]:
-    """Part a batch so that no part has the lock for long, if its rows take as long as the last."""
-    count = max(1, ceil(len(batch.rows) * row_seconds / LOCK_SECONDS))
-    size = max(LEAST_LINES, ceil(len(batch.rows) / count))
-    for begin in range(0, len(batch.rows), size):
-        yield batch.with_(rows=batch.rows[begin : begin + size])
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    size = 0
-    for row in rows:
-        batch.append(row)
-        size += len(row[1] or b"")
-        if len(batch) == BATCH_LINES or size > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _ready(vault: Vault, rows: list[Row], options: Options, progress: Progress) -> _Batch:
-    """Make, without the lock, what the vault is to hold of each row that may be a new person.
-
-    Rows that are not plain records, or not good ones, are left to be looked at one by one.
-    """
-    left: list[Row] = []
-    ready: dict[int, Fresh] = {}
-    for number, raw, said in rows:
-        fresh = _fresh(vault, said, options.rules)
-        if fresh is None:
-            left.append((number, raw, said))
-        else:
-            left.append((number, raw, None))
-            ready[number] = fresh
-    return _Batch(rows=left, ready=ready, progress=(progress.done, progress.total))
-
-
-def _fresh(vault: Vault, said: jsontext.Json | errors.Invalid, rules: users.Rules) -> Fresh | None:
-    if not isinstance(said, dict) or "schema" in said:
-        return None
+@contextmanager
+def _kept(tally: Tally) -> Iterator[Callable[[], None]]:
+    """Yield what is to be called when all that is tallied is in; what is not is not tallied."""
+    before = [tally.counts()]
     try:
-        found = users.identify(said, rules.region)
-        rules.check(said)
-        return users.prepare(vault, said, found, token=uuids.new())
-    except errors.Invalid:
-        return None
+        yield lambda: before.append(tally.counts())
+    except BaseException as error:
+        vars(tally).update(before[-1])
+        if isinstance(error, errors.BunkerError):
+            error.hint = _hint(tally)
+        raise
 
 
 def _take(
-    tx: Transaction, batch: _Batch, options: Options, tally: Tally, met: _Met
+    tx: Transaction, batch: Batch, options: Options, tally: Tally, met: _Met, lately: _Lately
 ) -> Iterator[Rejection]:
     """Add the new people of a batch together, and look at the other rows one by one, in order."""
-    some = [fresh for row in batch.rows if (fresh := batch.ready.get(row[0]))]
-    taken = store.taken(tx.db, {tag for fresh in some for tag in fresh.tags})
+    taken, added = lately.taken(tx, batch), set[int]()
+    many = len(batch.rows) >= LEAST_IN_RUN and state.totals(tx.db).living >= LEAST_FOR_RUNS
+    run = lookup.begin_run(tx.db) if many else None
     new: dict[int, Fresh] = {}
     for number, raw, unmade in batch.rows:
         fresh = batch.ready.get(number)
-        if fresh is not None and taken.isdisjoint(fresh.tags):
-            taken.update(fresh.tags)
+        if fresh is not None and taken.isdisjoint(fresh.tags) and added.isdisjoint(fresh.tags):
+            added.update(fresh.tags)
             new[number] = fresh
             continue
         said = unmade if fresh is None else jsontext.loads(store.body_of(fresh.content))
-        _put_in(tx, new, tally, met)
+        _put_in(tx, new, tally, met, run)
         yield from _take_one(tx, number, raw, said, options, tally, met)
-        taken |= _tags(tx, said, options)  # which it may have given to somebody
-    _put_in(tx, new, tally, met)
+        added |= _tags(tx, said, options)  # which it may have given to somebody
+    _put_in(tx, new, tally, met, run)
+    lately.add(tx, added)
 
 
-def _put_in(tx: Transaction, new: dict[int, Fresh], tally: Tally, met: _Met) -> None:
+def _put_in(
+    tx: Transaction, new: dict[int, Fresh], tally: Tally, met: _Met, run: int | None
+) -> None:
     """Add new people by their lines, and empty `new`."""
     if new:
-        first = users.put_in(tx, list(new.values()))
-        for user_id, number in enumerate(new, first):
-            met.add(user_id, number)
+        first = users.put_in(tx, list(new.values()), run)
+        met.extend(first, new)
         tally.read += len(new)
         tally.added += len(new)
         new.clear()
@@ -369,7 +355,7 @@ def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
             started_at=tx.now,
             due_at=tx.now if incoming.due_at is None else incoming.due_at,
         )
-        expirations.put(tx.db, user.id, expiration)
+        expirations.put(tx.db, user.id, expiration, None)
         action = "exp.start" if incoming.expstatus == "wait" else "exp.retain"
         tx.event(action, token=user.token, user=user.id, fields=["expstatus"], was="none")
     if incoming.held:

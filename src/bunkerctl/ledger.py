@@ -9,7 +9,7 @@ import json
 import os
 import stat
 
-from bunkerctl import errors, files, times
+from bunkerctl import errors, files, jsontext, times
 from bunkerctl.directory import LEDGER
 from bunkerctl.model import Tombstone
 from bunkerctl.store import tombstones
@@ -105,7 +105,7 @@ def _line(tombstone: Tombstone) -> str:
         "reason": tombstone.reason,
         "erased": tombstone.counts,
     }
-    return json.dumps(said, separators=(",", ":")) + "\n"
+    return jsontext.dumps(said) + "\n"
 
 
 def _last(descriptor: int) -> tuple[int, str]:

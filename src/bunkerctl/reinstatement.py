@@ -26,7 +26,7 @@ from bunkerctl import (
 from bunkerctl.directory import DATABASE, HEADER, LEDGER, LOCK, header_text, read_header
 from bunkerctl.model import UNSEEN, Expiration, Progress, Tombstone, Value
 from bunkerctl.store import backups as backup_rows
-from bunkerctl.store import schema, state, tombstones, users
+from bunkerctl.store import expirations, schema, state, tombstones, users
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Vault
 
@@ -144,7 +144,7 @@ def _fill(
             tx.event(ACTION, counts={"erased": count}, backup=manifest.id)
             backup_rows.settle(tx.db, manifest.id, None)  # when it was copied, it was being made
         try:
-            erasure.scrub(vault, surroundings.lock_wait)
+            erasure.scrub(vault, surroundings.lock_wait, alone=True)
         except errors.Residue as error:  # there is no vault yet that could finish it
             raise errors.InputOutput(
                 "the restored vault could not be finished, and is not there",
@@ -289,14 +289,18 @@ def _one(tx: Transaction, erased: Tombstone) -> bool:
     if tombstones.by_token(tx.db, erased.token) is not None:
         return False
     user = users.by_token(tx.db, erased.token)
+    void = None
+    if erased.exptoken is not None:  # its links stay void, though they came after the backup
+        void = Expiration(exptoken=erased.exptoken, status="none", started_at=0, due_at=0)
     if user is None:  # added after the backup, and erased: nobody may import that token again
+        user_id = users.reserve(tx.db, erased.token)
+        expirations.lead(tx.db, user_id, void, None)
         event = tx.event(ACTION, token=erased.token, counts=erased.counts, was="expired")
-        tombstones.put(tx.db, [erased.with_(event=event, reason="restore")])
+        tombstones.put(tx.db, {user_id: erased.with_(event=event, reason="restore")})
         state.add_erased(tx.db, event, living=0)
         return False
-    plan = user.expiration
-    if erased.exptoken is not None:  # its links stay void, though they came after the backup
-        plan = Expiration(exptoken=erased.exptoken, status="none", started_at=0, due_at=0)
+    plan = void or user.expiration
+    expirations.lead(tx.db, user.id, plan, user.expiration)
     known, was = user.with_(hold=None, expiration=plan), user.expstatus()
     erasure.erase(tx, known, action=ACTION, reason="restore", was=was)
     return True

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from functools import partial
+
 from bunkerctl import ballast, erasure, errors, times
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import expirations, state, tombstones, users
+from bunkerctl.pace import Pace
+from bunkerctl.store import expirations, lookup, state, tombstones, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,8 +17,11 @@ if TYPE_CHECKING:
 
     from bunkerctl.vault import Transaction, Vault
 
-BATCH, BATCH_BYTES = 500, 1 << 20
+FIRST_BATCH, LEAST_BATCH, BATCH, BATCH_BYTES = 500, 100, 2000, 1 << 20
+LOCK_SECONDS = 0.1
 SMALL_BATCH, SMALL_BATCH_BYTES = 5, 256 * 1024
+LARGE, MOST_LEFT = 2000, 256
+"""In a sweep of how many the hashes of identities are taken out later, and of how many batches."""
 LITTLE_ROOM = 32 << 20
 """With less than this free, what a batch changes of the database may not find room."""
 
@@ -101,7 +109,10 @@ def run(
         try:
             with vault.db.in_bulk():
                 failed = _erase_due(vault, plan.now, most, erased, progress)
-            residue = erasure.finish(vault)
+                if ballast.room(vault.directory) >= LITTLE_ROOM:
+                    with suppress(errors.Busy):
+                        lookup.settle(vault.db)  # what a killed import has left
+            residue = erasure.finish(vault, alone=True)
             unproven = _proven(prove, plan.earlier + erased)
             with vault.transaction() as tx:
                 event = _complete(tx, plan, len(erased), failed)
@@ -153,20 +164,30 @@ def _erase_due(vault: Vault, now: int, limit: int, erased: list[str], progress: 
     """
     failed = 0
     after = None
+    pace = Pace(LOCK_SECONDS, first=FIRST_BATCH, least=LEAST_BATCH, most=BATCH)
     while len(erased) + failed < limit:
-        most, most_bytes = _batch(vault)
+        roomy = ballast.room(vault.directory) >= LITTLE_ROOM
+        most, most_bytes = (pace.size, BATCH_BYTES) if roomy else _small_batch(vault)
         size = min(most, limit - len(erased) - failed)
         with vault.transaction() as tx:
+            began = time.monotonic()
             found = expirations.due(tx.db, now, after=after, limit=size)
             page = _together(tx, found, most_bytes)
-            done = _erase_some(tx, [key for _, key in page])
-        erased += done
+            done = _erase_some(tx, [key for _, key in page], later=roomy and limit >= LARGE)
+            tx.on_commit = partial(_count, progress, erased, done, len(page))
         failed += len(page) - len(done)
-        progress.done += len(page)
         if len(found) < size and len(page) == len(found):
             break
+        pace.took(len(page), time.monotonic() - began)
+        if lookup.left(vault.db) >= MOST_LEFT:
+            lookup.take_out(vault.db)
         after = page[-1]
     return failed
+
+
+def _count(progress: Progress, erased: list[str], done: list[str], looked_at: int) -> None:
+    erased += done
+    progress.done += looked_at
 
 
 def _together(tx: Transaction, found: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
@@ -180,24 +201,24 @@ def _together(tx: Transaction, found: list[tuple[int, int]], most: int) -> list[
     return found
 
 
-def _batch(vault: Vault) -> tuple[int, int]:
-    """Return how many people and bytes to erase at once.
+def _small_batch(vault: Vault) -> tuple[int, int]:
+    """Return how many people and bytes to erase at once on a disk that is nearly full.
 
-    On a disk that is nearly full few, so that the journal stays small; it is emptied first.
+    Few, so that the journal stays small; it is emptied first.
     """
-    if ballast.room(vault.directory) >= LITTLE_ROOM:
-        return BATCH, BATCH_BYTES
     vault.db.truncate_wal(0.0)
     return SMALL_BATCH, SMALL_BATCH_BYTES
 
 
-def _erase_some(tx: Transaction, user_ids: list[int]) -> list[str]:
+def _erase_some(tx: Transaction, user_ids: list[int], *, later: bool) -> list[str]:
     """Erase some users, all together; one by one if there is something amiss with one of them."""
     try:
         with tx.attempt("exp.erase"):
             people = users.by_ids(tx.db, user_ids)
             if people and len(people) == len(user_ids) and not any(p.held(tx.now) for p in people):
-                left = erasure.erase_all(tx, people, action="exp.erase", reason="sweep")
+                left = erasure.erase_all(
+                    tx, people, action="exp.erase", reason="sweep", later=later
+                )
                 return [tombstone.token for tombstone in left]
     except errors.IntegrityFailure:
         pass  # whose record is damaged is found below

@@ -51,7 +51,7 @@ def add(vault: Vault, record: dict[str, Any], rules: Rules) -> User:
         Conflict: an identity is taken.
     """
     found = check_record(record, rules)
-    with vault.transaction() as tx, tx.attempt("user.add"):
+    with vault.transaction() as tx, tx.attempt("user.add", asks_first=True):
         return create(tx, record, found, token=uuids.new())
 
 
@@ -60,7 +60,7 @@ def get(tx: Transaction, identity: Identity, field: str | None = None) -> User:
 
     `field` is what will be shown, if not all.
     """
-    with tx.attempt("user.get", reads=True):
+    with tx.attempt("user.get", asks_first=True):
         user = find(tx.vault, identity)
         if field is not None and field not in user.data:
             raise errors.NotFound("the record has no such field", token=user.token)
@@ -174,7 +174,7 @@ def _forgettable(tx: Transaction, identity: Identity) -> User | Tombstone | Refu
     from bunkerctl import erasure
 
     try:
-        with tx.attempt("user.forget", reads=True):
+        with tx.attempt("user.forget", asks_first=True):
             found = find_or_tombstone(tx.vault, identity)
             if isinstance(found, User):
                 erasure.check_not_held(found, tx.now)
@@ -267,9 +267,12 @@ def prepare(
     return store.Fresh(token, at, version, vault.tags(found), tuple(sorted(record)), packed)
 
 
-def put_in(tx: Transaction, people: list[store.Fresh]) -> int:
-    """Add people whose tokens and identities are known to be free; return the id of the first."""
-    first = store.insert(tx.db, people, tx.now)
+def put_in(tx: Transaction, people: list[store.Fresh], run: int | None = None) -> int:
+    """Add people whose tokens and identities are known to be free; return the id of the first.
+
+    `run` is that of `store.lookup` which they are to be found in at first.
+    """
+    first = store.insert(tx.db, people, tx.now, run)
     state.add_living(tx.db, len(people))
     for user_id, one in enumerate(people, first):
         tx.event(

@@ -43,10 +43,11 @@ def to_bytes(text: str) -> bytes:
         ValueError: the text is none.
     """
     try:
-        raw = bytes.fromhex(text.replace("-", ""))
+        raw = bytes.fromhex(text.replace("-", ""))  # which passes over blanks
     except ValueError:
         raise ValueError("not a UUID") from None
-    if len(raw) != _BYTES or to_text(raw) != text.lower():
+    hyphens = len(text) == _LENGTH and text[8] == text[13] == text[18] == text[23] == "-"
+    if len(raw) != _BYTES or not hyphens:
         raise ValueError("not a UUID")
     return raw
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from bunkerctl import crypto, errors, files, hashing, keys, uuids
 from bunkerctl.directory import (
@@ -52,6 +52,8 @@ class Vault:
         """The descriptor that keeps a rotation out while this vault is open."""
         self.saved = False
         """Whether this call has changed more than the audit trail."""
+        self.index_key: bytes | None = None
+        """That of the database, where it is known already."""
         self._tagger: Callable[[str, str], int] | None = None
 
     def now(self) -> int:
@@ -63,7 +65,8 @@ class Vault:
     def tag(self, kind: str, value: str) -> int:
         """Return the number under which an identity is indexed."""
         if self._tagger is None:
-            self._tagger = crypto.identity_tagger(state.meta(self.db, "index_key"))
+            index_key = self.index_key or state.own(self.db)[1]
+            self._tagger = crypto.identity_tagger(index_key)
         return self._tagger(kind, value)
 
     def tags(self, identities: dict[str, str]) -> set[int]:
@@ -147,8 +150,24 @@ class Vault:
 
     def _commit(self, tx: Transaction) -> None:
         changed = tx.finish()
-        self.db.commit()
-        self.saved = self.saved or changed
+        with nullcontext() if tx.on_commit is None else _undisturbed():
+            self.db.commit()
+            self.saved = self.saved or changed
+            if tx.on_commit is not None:
+                tx.on_commit()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Run a block in which no signal is heeded that ends the program."""
+    import signal  # no hot command needs it
+
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _UNKEPT: audit.Told = ("", None, None, None)
@@ -170,6 +189,8 @@ class Transaction:
 
         One that is not kept has none to store, and may be very long.
         """
+        self.on_commit: Callable[[], object] | None = None
+        """What counts what is committed: no signal is heeded between the two."""
         self._origin = vars(vault.origin)
         self._wordings: dict[tuple[Any, ...], str] = {}
         """The wordings of the events so far, by what makes them: see `store.audit`."""
@@ -178,31 +199,32 @@ class Transaction:
 
     @contextmanager
     def attempt(
-        self, action: str, token: str | None = None, *, reads: bool = False
+        self, action: str, token: str | None = None, *, asks_first: bool = False
     ) -> Iterator[None]:
         """Run one act; if it is refused, undo it and record the refusal in its place.
 
-        One that only `reads` has nothing but its events to be undone.
+        One that `asks_first` is refused before it changes anything, if at all: it has nothing but
+        its events to be undone.
         """
         before, changes = len(self._events), self.db.changes()
-        if not reads:
+        if not asks_first:
             self.db.run("SAVEPOINT attempt")
         try:
             yield
         except errors.BunkerError as error:
             if not self.db.in_transaction():  # a full disk, say: SQLite has undone all of it
                 raise
-            if not reads:
+            if not asks_first:
                 self.db.run("ROLLBACK TO attempt")
                 self.db.run("RELEASE attempt")
-            elif self.db.changes() != changes:
-                raise errors.Internal("an act that only reads has changed something") from error
+            elif error.outcome is not None and self.db.changes() != changes:
+                raise errors.Internal("an act was refused after a change") from error
             del self._events[before:]
             if error.outcome is not None:
                 self.event(action, outcome=error.outcome, token=error.token or token)
                 error.recorded = True
             raise
-        if not reads:
+        if not asks_first:
             self.db.run("RELEASE attempt")
 
     def event(
@@ -226,7 +248,7 @@ class Transaction:
         """
         if not self._keep:
             self._events.append(_UNKEPT)
-            return self._tree.size + len(self._events)
+            return self.last()
         names = None if fields is None else tuple(fields)
         alike = (
             action,
@@ -242,6 +264,10 @@ class Transaction:
             known = {"token": token, "fields": fields, "commitment": commitment, "counts": counts}
             self._wordings[alike] = audit.wording({**said, **known})
         self._events.append((self._wordings[alike], token, user, commitment))
+        return self.last()
+
+    def last(self) -> int:
+        """Return the number of the newest event."""
         return self._tree.size + len(self._events)
 
     def write_events(self) -> None:
@@ -304,7 +330,8 @@ def open_vault(directory: str, header: Header, master: bytes, surroundings: Surr
     try:
         if schema.version(db) < len(schema.MIGRATIONS):
             schema.migrate(db, vault.now())
-        if state.meta(db, "vault_id") != vault_id:
+        own_id, vault.index_key = state.own(db)
+        if own_id != vault_id:
             raise errors.IntegrityFailure("the database and vault.json are of different vaults")
     except BaseException:
         db.close()

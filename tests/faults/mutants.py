@@ -205,6 +205,21 @@ MUTANTS = {
         "erased 26 at once",
         patched("sweep.py", "    elif due > limit:\n", "    elif due < 0:\n"),
     ),
+    "an import that does not see who came since": mutant(
+        "test_races.py::test_who_comes_between_the_look_up_of_an_import_and_its_change_is_seen",
+        "assert [] == [3]",
+        patched("imports.py", "self._others > batch.size:", "self._others > batch.size < 0:"),
+    ),
+    "a sweep that leaves the hashes of identities": mutant(
+        "test_lookup.py::test_a_large_sweep_leaves_no_hash_of_an_identity",
+        "== (0, 2)",
+        patched("erasure.py", "taken_out = _take_out(vault, alone)", "taken_out = True"),
+    ),
+    "a row number that is given again": mutant(
+        "test_deep.py::test_a_number_is_not_given_again_and_nobodys_events_are_mixed",
+        "assert [(1,)] == [(1,), (2,)]",
+        patched("store/users.py", " UNION ALL SELECT max(user) FROM tombstones"),
+    ),
     "a delete that nobody is asked about": mutant(
         "deletes_only_who_was_confirmed",
         "erased without a yes",

@@ -7,6 +7,7 @@ person, and who writes one line gets its answer before the next.
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from bunkerctl import errors, files, identities
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.call import Call
     from bunkerctl.model import Identity, User
+    from bunkerctl.pace import Pace
     from bunkerctl.vault import Transaction, Vault
 
     Act = Callable[[Transaction, Identity], Answer]
     Acts = Callable[[Transaction, list[Identity]], list[Answer | errors.BunkerError]]
 
 MAX_ID_BYTES = 64 * 1024
-MOST_AT_ONCE = 1000
+LOCK_SECONDS = 0.3
+FIRST_AT_ONCE, LEAST_AT_ONCE, MOST_AT_ONCE = 1000, 100, 5000
 CONFIRM_LENGTH = 8
 FAILS_ALONE = (errors.Invalid, errors.NotFound, errors.Conflict)
 """What one line may fail with while the others go on."""
@@ -124,11 +127,14 @@ class _Tally:
 
 
 def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[Answer | Failure]:
+    from bunkerctl.pace import Pace
+
     vault, region = call.vault(), call.region()
-    for group in files.lines_at_hand(call.stdin(), MAX_ID_BYTES, MOST_AT_ONCE):
+    pace = Pace(LOCK_SECONDS, first=FIRST_AT_ONCE, least=LEAST_AT_ONCE, most=MOST_AT_ONCE)
+    for group in files.lines_at_hand(call.stdin(), MAX_ID_BYTES, lambda: pace.size):
         said = [(number, _read(raw, region)) for number, raw in group if raw is None or raw.strip()]
         whose = [one for _, one in said if not isinstance(one, errors.Invalid)]
-        act = partial(_committed, vault, acts, tally, erasing=erasing)
+        act = partial(_committed, vault, acts, tally, pace, erasing=erasing)
         try:
             done = iter(act(whose))
         except errors.IntegrityFailure:  # somebody's record is damaged: up to there, one by one
@@ -145,11 +151,19 @@ def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[A
 
 
 def _committed(
-    vault: Vault, acts: Acts, tally: _Tally, whose: list[Identity], *, erasing: bool
+    vault: Vault,
+    acts: Acts,
+    tally: _Tally,
+    pace: Pace,
+    whose: list[Identity],
+    *,
+    erasing: bool,
 ) -> list[Answer | errors.BunkerError]:
     """Act on a group in one transaction; what it erased is final when this returns."""
     with vault.transaction() as tx:
+        began = time.monotonic()
         done = acts(tx, whose)
+    pace.took(len(whose) or 1, time.monotonic() - began)
     if erasing:
         from bunkerctl import erasure
 

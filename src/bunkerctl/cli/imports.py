@@ -78,15 +78,20 @@ def import_(
         names=_names(map), types=_types(type), constants=assignments.read(set, "--set")
     )
     options = imports.Options(
-        on_conflict=on_conflict or "error", rules=call.rules(), dry_run=dry_run
+        on_conflict=on_conflict or "error",
+        rules=call.rules(),
+        dry_run=dry_run,
+        keep=rejects is not None,
     )
     tally = imports.Tally()
     with _opened(call, file) as content:
         source = intake.open_(content, wanted, shape)
         vault = call.vault()
         with call.progress(_go_on(options), came=lambda: _came(tally, options)) as progress:
-            rows = _counted(source.rows(), content, progress)
-            rejected = _told(call, imports.run(vault, rows, options, tally, progress))
+            rows = _counted(source.rows(), content, call.path(file), progress)
+            rejected = _told(
+                call, imports.run(vault, call.once_more, rows, options, tally, progress)
+            )
             kept = source.again(one.raw for one in rejected if one.raw is not None)
             if rejects is None:
                 collections.deque(kept, maxlen=0)
@@ -162,7 +167,9 @@ def _told(call: Call, rejected: Iterable[imports.Rejection]) -> Iterator[imports
         yield one
 
 
-def _counted(rows: Iterator[Row], content: BufferedIOBase, progress: Progress) -> Iterator[Row]:
+def _counted(
+    rows: Iterator[Row], content: BufferedIOBase, path: str, progress: Progress
+) -> Iterator[Row]:
     """Pass rows on, and tell their lines; of a file, about how many there will be.
 
     A file is read in pieces, ahead of its lines: so it is the piece before the last that tells.
@@ -170,13 +177,16 @@ def _counted(rows: Iterator[Row], content: BufferedIOBase, progress: Progress) -
     progress.begin("lines")
     size = _size(content)
     before = 0
-    for number, row in enumerate(rows):
-        progress.done = row[0]
-        if size and number % LOOK == 0 and (here := content.tell()) != before:
-            if before:
-                progress.total = max(row[0], round(row[0] * size / before))
-            before = here
-        yield row
+    try:
+        for number, row in enumerate(rows):
+            progress.done = row[0]
+            if size and number % LOOK == 0 and (here := content.tell()) != before:
+                if before:
+                    progress.total = max(row[0], round(row[0] * size / before))
+                before = here
+            yield row
+    except OSError as error:
+        raise files.explain(error, "read", path) from error
 
 
 def _size(source: BufferedIOBase) -> int:

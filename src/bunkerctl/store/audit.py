@@ -96,8 +96,11 @@ def user_of(db: Database, token: bytes) -> int | None:
 
     An erased person's is that of the event of the erasure.
     """
-    row = db.row("SELECT id FROM users WHERE token = ?", token) or db.row(
-        "SELECT user FROM tombstones JOIN audit ON seq = event WHERE tombstones.token = ?", token
+    row = db.row(
+        "SELECT iif(event IS NULL, t.user, audit.user) FROM all_tokens t "
+        "LEFT JOIN tombstones b ON b.user = t.user AND b.token = t.token "
+        "LEFT JOIN audit ON seq = event WHERE t.token = ?",
+        token,
     )
     return None if row is None else row[0]
 

@@ -32,6 +32,8 @@ SHORT_TURN_SECONDS = 0.002
 LONG_TURN_SECONDS = 0.004
 BREATH_SECONDS = 0.006
 """How long who writes again and again leaves the lock alone: longer than a turn of who waits."""
+UNBROKEN_SECONDS = 0.1
+"""How long it may go on without that."""
 BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 16_000
 ROOM_FOR_BULK = 1 << 30
 PAGE_BYTES = 4096  # those of SQLCipher 4; the schema that would tell may be what is damaged
@@ -90,7 +92,8 @@ class Database:
             )
         self.path = path
         self._lock_wait = lock_wait
-        self._in_bulk, self._committed = False, 0.0
+        self._in_bulk = False
+        self._committed = self._breathed = 0.0
         mode = "ro&immutable=1" if frozen else "rwc" if create else "rw"
         try:
             self._connection = sqlcipher3.connect(
@@ -225,14 +228,14 @@ class Database:
                 self._connection.close()
 
     @contextmanager
-    def in_bulk(self) -> Iterator[None]:
+    def in_bulk(self, cache_kib: int = BULK_CACHE_KIB) -> Iterator[None]:
         """Run a block that changes pages all over the database, many of them again and again.
 
         They stay in memory for longer, and where the disk has room they go from the WAL into the
         database less often. Between two transactions whoever waits for the lock can take it.
         """
         self._in_bulk = True
-        self.run(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
+        self.run(f"PRAGMA cache_size = -{cache_kib}")
         if self._room() >= ROOM_FOR_BULK:
             self.run(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
         try:
@@ -378,15 +381,19 @@ class Database:
         return Internal(f"SQLite failed ({getattr(error, 'sqlite_errorname', 'unknown')})")
 
     def _breathe(self) -> None:
-        """Leave the lock alone for a moment since the last commit.
+        """Leave the lock alone for a moment since the last commit, unless that was done lately.
 
         Not by `sleep`, which fails where the clock was moved.
         """
         import select
 
-        left = self._committed + BREATH_SECONDS - time.monotonic()
+        now = time.monotonic()
+        left = self._committed + BREATH_SECONDS - now
         if 0 < left <= BREATH_SECONDS:
+            if 0 < now - self._breathed < UNBROKEN_SECONDS:
+                return
             select.select([], [], [], left)
+        self._breathed = time.monotonic()
 
     def _has_no_room(self) -> bool:
         """Tell a full disk from one that refuses: shared memory fails with one code for both."""

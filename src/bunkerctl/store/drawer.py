@@ -22,6 +22,8 @@ def put(db: Database, content: bytes) -> int:
 
 def put_many(db: Database, contents: list[bytes]) -> int:
     """Append bytes several times; return where the first are, the others lie behind them."""
+    if len(contents) == 1:
+        return put(db, contents[0])
     _note(db, max(map(len, contents), default=0))
     first = int(db.one("SELECT coalesce(max(id), 0) + 1 FROM drawer")[0])
     db.run_many("INSERT INTO drawer VALUES (?, ?)", enumerate(contents, first))

@@ -42,6 +42,18 @@ HOLDINGS = (
         omitted={"tag": "keyed hash of an identity of the record", "user": "row number"},
     ),
     Holding(
+        table="recent_identities",
+        owner="user",
+        drawers=(),
+        counted="identities",
+        shown={},
+        omitted={
+            "run": "number of a part of an import",
+            "tag": "keyed hash of an identity of the record",
+            "user": "row number",
+        },
+    ),
+    Holding(
         table="expirations",
         owner="user",
         drawers=(),
@@ -89,10 +101,15 @@ IMPERSONAL = {
     "audit": "tokens, names of fields and the admins' own words; exported as access_history",
     "backups": "when and where a backup was made, and until when it is kept",
     "drawer": "reached by the columns above that point into it",
+    "exptokens": "the random tokens of links, and the row numbers that they lead to",
+    "leaving": "keyed hashes of identities of the erased, until a sweep has taken them out",
     "meta": "the vault's own keys and id",
     "migrations": "the vault's own history",
     "pruned": "hashes of audit events that were pruned",
+    "recent_tokens": "as tokens",
+    "runs": "numbers of the parts of an import",
     "sweeps": "times of the vault's sweeps",
+    "tokens": "the random tokens of the living and the erased, and their row numbers",
     "tombstones": "what remains of an erased person: no more than the evidence of the erasure",
     "totals": "counts",
     "tree": "hashes of audit events",
@@ -111,27 +128,38 @@ def left_out() -> list[tuple[str, str]]:
     return [*columns, *BESIDE.items(), *tables]
 
 
-def clear(db: Database, people: Mapping[int, set[int]]) -> dict[int, dict[str, int]]:
+def clear(
+    db: Database, people: Mapping[int, set[int]], *, later: bool
+) -> dict[int, dict[str, int]]:
     """Zero in place all that is personal of some users and delete the rows.
 
-    `people` are the users' ids with the tags of their identities. Returns counts by class for
-    each. The caller holds the transaction.
+    `people` are the users' ids with the tags of their identities; these are to be taken out by
+    `lookup.take_out`, if `later`. Returns counts by class for each. The caller holds the
+    transaction.
     """
-    from bunkerctl.store import drawer
+    from bunkerctl.store import drawer, lookup
 
     ids = jsontext.dumps(list(people))
     tags = jsontext.dumps(sorted({tag for own in people.values() for tag in own}))
     counts: dict[int, dict[str, int]] = {user_id: {} for user_id in people}
     for holding in HOLDINGS:
+        if holding.table == "identities" and later:
+            lookup.leave(db, [(tag, user_id) for user_id, own in people.items() for tag in own])
+            for user_id, own in people.items():
+                counts[user_id][holding.counted] = len(own)
+            continue
         where, parameters = f"{holding.owner} IN (SELECT value FROM json_each(?))", [ids]
-        if holding.table == "identities":  # keyed by tag: without the tags it would be a scan
+        if "tag" in holding.omitted:  # keyed by tag: without the tags it would be a scan
             where, parameters = f"tag IN (SELECT value FROM json_each(?)) AND +{where}", [tags, ids]
+            if "run" in holding.omitted:
+                where = f"{lookup.IN_RUNS} AND {where}"
         columns = ", ".join((holding.owner, *holding.drawers))
-        rows = db.rows(f"SELECT {columns} FROM {holding.table} WHERE {where}", *parameters)
+        rows = db.rows(
+            f"DELETE FROM {holding.table} WHERE {where} RETURNING {columns}", *parameters
+        )
         drawer.zero(db, [place for row in rows for place in row[1:]])
-        db.run(f"DELETE FROM {holding.table} WHERE {where}", *parameters)
         for found in counts.values():
-            found[holding.counted] = 0
+            found.setdefault(holding.counted, 0)
         for row in rows:
             counts[row[0]][holding.counted] += 1
     return counts

@@ -192,6 +192,127 @@ SELECT seq, seq AS wording, at, token, NULL AS user, {_COMMITMENT} AS commitment
 FROM main.audit;
 """
 
+SEVENTH = """
+-- Whose a token is, of the living and of the erased: an erasure leaves it alone.
+CREATE TABLE tokens (
+    token BLOB PRIMARY KEY CHECK (length(token) = 16),
+    user INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE exptokens (
+    exptoken BLOB PRIMARY KEY CHECK (length(exptoken) = 16),
+    user INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What an import has added and not yet moved into the large tables: see store/lookup.py.
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY
+) STRICT;
+
+CREATE TABLE recent_tokens (
+    run INTEGER NOT NULL,
+    token BLOB NOT NULL CHECK (length(token) = 16),
+    user INTEGER NOT NULL,
+    PRIMARY KEY (run, token)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE recent_identities (
+    run INTEGER NOT NULL,
+    tag INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    PRIMARY KEY (run, tag, user)
+) STRICT, WITHOUT ROWID;
+
+-- What a large sweep has to take out of identities yet: see store/lookup.py.
+CREATE TABLE leaving (
+    run INTEGER NOT NULL,
+    tag INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    PRIMARY KEY (run, tag, user)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW all_tokens AS
+SELECT token, user FROM tokens UNION ALL
+SELECT token, user FROM runs CROSS JOIN recent_tokens USING (run);
+
+CREATE VIEW all_identities AS
+SELECT tag, user FROM identities UNION ALL
+SELECT tag, user FROM runs CROSS JOIN recent_identities USING (run);
+
+ALTER TABLE users RENAME TO before;
+
+CREATE TABLE users (
+    id INTEGER PRIMARY KEY,
+    token BLOB NOT NULL CHECK (length(token) = 16),
+    record INTEGER NOT NULL REFERENCES drawer (id),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO users SELECT * FROM before;
+
+INSERT OR IGNORE INTO tokens SELECT token, id FROM before ORDER BY token;
+
+DROP TABLE before;
+
+DROP INDEX expirations_waiting;
+
+ALTER TABLE expirations RENAME TO before;
+
+CREATE TABLE expirations (
+    user INTEGER PRIMARY KEY,
+    exptoken BLOB NOT NULL CHECK (length(exptoken) = 16),
+    status TEXT NOT NULL CHECK (status IN ('none', 'wait', 'retain')),
+    started_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO expirations SELECT * FROM before;
+
+INSERT OR IGNORE INTO exptokens SELECT exptoken, user FROM before ORDER BY exptoken;
+
+DROP TABLE before;
+
+CREATE INDEX expirations_waiting ON expirations (due_at, user) WHERE status = 'wait';
+
+DROP INDEX tombstones_exptoken;
+
+ALTER TABLE tombstones RENAME TO before;
+
+-- By the row number that the person had, or would have had: nobody else is given it.
+CREATE TABLE tombstones (
+    user INTEGER PRIMARY KEY,
+    token BLOB NOT NULL CHECK (length(token) = 16),
+    exptoken BLOB,
+    created_at INTEGER NOT NULL,
+    erased_at INTEGER NOT NULL,
+    reason TEXT NOT NULL CHECK (reason IN ('request', 'link', 'sweep', 'restore')),
+    counts TEXT NOT NULL,
+    event INTEGER NOT NULL UNIQUE
+) STRICT;
+
+INSERT INTO tombstones
+SELECT (SELECT coalesce(max(id), 0) FROM users) + row_number() OVER (ORDER BY event), *
+FROM before;
+
+DROP TABLE before;
+
+INSERT OR IGNORE INTO tokens SELECT token, user FROM tombstones ORDER BY token;
+
+INSERT OR IGNORE INTO exptokens
+SELECT exptoken, user FROM tombstones WHERE exptoken IS NOT NULL ORDER BY exptoken;
+"""
+
+_AS_SEVENTH = """
+CREATE TEMP VIEW all_tokens AS
+SELECT token, id AS user FROM main.users UNION ALL SELECT token, event FROM main.tombstones;
+
+CREATE TEMP VIEW all_identities AS SELECT tag, user FROM main.identities;
+
+CREATE TEMP VIEW tombstones AS SELECT event AS user, * FROM main.tombstones;
+"""
+
 
 def _first(db: Database) -> None:
     _run(db, FIRST)
@@ -242,12 +363,17 @@ def _sixth(db: Database) -> None:
     db.run("DROP TABLE whole")
 
 
+def _seventh(db: Database) -> None:
+    """Let an erasure leave tokens where they are, and an import add to small tables."""
+    _run(db, SEVENTH)
+
+
 def _run(db: Database, script: str) -> None:
     for statement in script.split(";\n"):
         db.run(statement)
 
 
-MIGRATIONS = (_first, _second, _third, _fourth, _fifth, _sixth)
+MIGRATIONS = (_first, _second, _third, _fourth, _fifth, _sixth, _seventh)
 """In order; a vault's version is how many of them it has had."""
 
 
@@ -283,8 +409,10 @@ def migrate(db: Database, now: int) -> None:
 
 def read_as_current(db: Database) -> None:
     """Let a backup of an older version, which cannot be migrated, be read like one of this."""
-    if version(db) < MIGRATIONS.index(_sixth) + 1:
-        _run(db, _AS_SIXTH)
+    found = version(db)
+    for migration, views in ((_sixth, _AS_SIXTH), (_seventh, _AS_SEVENTH)):
+        if found <= MIGRATIONS.index(migration):
+            _run(db, views)
 
 
 def columns(db: Database) -> dict[str, list[str]]:

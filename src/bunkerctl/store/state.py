@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bunkerctl.errors import IntegrityFailure
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -42,6 +43,15 @@ def begin(db: Database, vault_id: bytes, index_key: bytes, now: int) -> None:
 def meta(db: Database, name: str) -> bytes:
     value: bytes = db.one("SELECT value FROM meta WHERE name = ?", name)[0]
     return value
+
+
+def own(db: Database) -> tuple[bytes, bytes]:
+    """Return the id of the vault that the database is of, and the key of its index."""
+    rows = dict(db.rows("SELECT name, value FROM meta WHERE name IN ('index_key', 'vault_id')"))
+    try:
+        return rows["vault_id"], rows["index_key"]
+    except KeyError:
+        raise IntegrityFailure("the database lacks a row that it must have") from None
 
 
 def totals(db: Database) -> Totals:

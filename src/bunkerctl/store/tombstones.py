@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 _SELECT = "SELECT token, exptoken, created_at, erased_at, reason, counts, event FROM tombstones"
 
 
-def put(db: Database, some: list[Tombstone]) -> None:
+def put(db: Database, some: dict[int, Tombstone]) -> None:
+    """Add tombstones by the row numbers of the people, to whom their tokens lead already."""
     db.run_many(
-        "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
+                user_id,
                 uuids.to_bytes(one.token),
                 one.exptoken and uuids.to_bytes(one.exptoken),
                 one.created_at,
@@ -28,17 +30,18 @@ def put(db: Database, some: list[Tombstone]) -> None:
                 jsontext.dumps(one.counts),
                 one.event,
             )
-            for one in some
+            for user_id, one in some.items()
         ],
     )
 
 
 def by_token(db: Database, token: str) -> Tombstone | None:
-    return _first(db, "token", token)
+    return _first(db, "(SELECT user FROM all_tokens WHERE token = ?1) AND token = ?1", token)
 
 
 def by_exptoken(db: Database, exptoken: str) -> Tombstone | None:
-    return _first(db, "exptoken", exptoken)
+    whose = "(SELECT user FROM exptokens WHERE exptoken = ?1) AND exptoken = ?1"
+    return _first(db, whose, exptoken)
 
 
 def is_of_event(db: Database, event: int, token: str) -> bool:
@@ -48,7 +51,11 @@ def is_of_event(db: Database, event: int, token: str) -> bool:
 
 
 def is_erased(db: Database, token: bytes) -> bool:
-    return db.row("SELECT 1 FROM tombstones WHERE token = ?", token) is not None
+    sql = (
+        "SELECT 1 FROM tombstones "
+        "WHERE user IN (SELECT user FROM all_tokens WHERE token = ?1) AND token = ?1"
+    )
+    return db.row(sql, token) is not None
 
 
 def since(db: Database, event: int, limit: int, reason: str | None = None) -> list[Tombstone]:
@@ -92,8 +99,8 @@ def newest(db: Database, since: int, until: int, limit: int) -> list[Tombstone]:
     return [_tombstone(row) for row in rows]
 
 
-def _first(db: Database, column: str, value: str) -> Tombstone | None:
-    row = db.row(f"{_SELECT} WHERE {column} = ?", uuids.to_bytes(value))
+def _first(db: Database, whose: str, value: str) -> Tombstone | None:
+    row = db.row(f"{_SELECT} WHERE user IN {whose}", uuids.to_bytes(value))
     return None if row is None else _tombstone(row)
 
 

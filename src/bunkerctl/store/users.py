@@ -7,6 +7,7 @@ identities are the initials of their kinds where they are just what the record s
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import itemgetter
 
 from bunkerctl import crypto, jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
@@ -20,20 +21,26 @@ if TYPE_CHECKING:
 
     from bunkerctl.store.connection import Database
 
-_SELECT = """
+_COLUMNS = """
     SELECT u.id, u.token, u.created_at, u.updated_at, u.version, d.bytes,
            e.exptoken, e.status, e.started_at, e.due_at,
            w.bytes, h.since, h.until
-    FROM users u
+"""
+_JOINED = """
     JOIN drawer d ON d.id = u.record
     LEFT JOIN expirations e ON e.user = u.id
     LEFT JOIN holds h ON h.user = u.id
     LEFT JOIN drawer w ON w.id = h.words
 """
+_SELECT = f"{_COLUMNS} FROM users u {_JOINED}"
 
 
 def by_token(db: Database, token: str) -> User | None:
-    return _first(db, "WHERE u.token = ?", uuids.to_bytes(token))
+    return _first(
+        db,
+        "WHERE u.id IN (SELECT user FROM all_tokens WHERE token = ?1) AND u.token = ?1",
+        uuids.to_bytes(token),
+    )
 
 
 def by_id(db: Database, user_id: int) -> User | None:
@@ -51,7 +58,9 @@ def by_ids(db: Database, user_ids: list[int]) -> list[User]:
 
 def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
     """Return the user with that identity: a tag may be shared, so the identity is compared."""
-    for row in db.rows(f"{_SELECT} WHERE u.id IN (SELECT user FROM identities WHERE tag = ?)", tag):
+    for row in db.rows(
+        f"{_SELECT} WHERE u.id IN (SELECT user FROM all_identities WHERE tag = ?)", tag
+    ):
         user = _user(row)
         if user.identities.get(kind) == value:
             return user
@@ -74,14 +83,21 @@ def page(
 
     `where` are conditions on u (users), e (expirations) and h (holds).
     """
-    conditions = " AND ".join(("u.token > ?", *where))
+    conditions = " AND ".join(("t.token > ?", *where))
     start = uuids.to_bytes(after) if after else b""
-    return [
-        _user(row)
+    found = [
+        row
+        for table in ("tokens", "recent_tokens")
         for row in db.rows(
-            f"{_SELECT} WHERE {conditions} ORDER BY u.token LIMIT ?", start, *parameters, limit
+            f"{_COLUMNS} FROM {table} t CROSS JOIN users u ON u.id = t.user {_JOINED} "
+            f"WHERE {conditions} ORDER BY t.token LIMIT ?",
+            start,
+            *parameters,
+            limit,
         )
     ]
+    found.sort(key=itemgetter(1))
+    return [_user(row) for row in (found[:limit] if limit >= 0 else found)]
 
 
 class Fresh:
@@ -105,33 +121,58 @@ class Fresh:
         self.tags, self.fields = tags, fields
         self.content, self.commitment = packed
 
+    def parts(self) -> tuple[Any, ...]:
+        """Return what another one like it is made of: numbers, texts, bytes, and tuples of them."""
+        packed = self.content, self.commitment
+        return self.token, self.at, self.version, tuple(self.tags), self.fields, packed
 
-def insert(db: Database, people: list[Fresh], now: int) -> int:
+
+def next_id(db: Database) -> int:
+    """Return a row number that nobody has, or had: an erased person keeps it."""
+    rows = db.rows("SELECT max(id) FROM users UNION ALL SELECT max(user) FROM tombstones")
+    return 1 + max(number or 0 for (number,) in rows)
+
+
+def reserve(db: Database, token: str) -> int:
+    """Return a row number to which a token leads from now on, for a tombstone."""
+    from bunkerctl.store import lookup
+
+    user_id = next_id(db)
+    lookup.add(db, "tokens", [(uuids.to_bytes(token), user_id)])
+    return user_id
+
+
+def insert(db: Database, people: list[Fresh], now: int, run: int | None = None) -> int:
     """Add people, whose tokens and identities are free; return the id of the first.
 
-    Those behind it have the ids behind it.
+    Those behind it have the ids behind it. `run` is as for `lookup.add`.
     """
-    first = int(db.one("SELECT coalesce(max(id), 0) + 1 FROM users")[0])
+    first = next_id(db)
     place = drawer.put_many(db, [one.content for one in people])
     rows = [
         (user_id, uuids.to_bytes(one.token), place, *(one.at or (now, now)), one.version)
         for place, (user_id, one) in enumerate(enumerate(people, first), place)
     ]
     db.run_many("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", rows)
-    db.run_many(
-        "INSERT INTO identities VALUES (?, ?)",
-        sorted((tag, user_id) for user_id, one in enumerate(people, first) for tag in one.tags),
-    )
+    from bunkerctl.store import lookup  # no hot command that only reads needs it
+
+    lookup.add(db, "tokens", [(row[1], row[0]) for row in rows], run)
+    tags = [(tag, user_id) for user_id, one in enumerate(people, first) for tag in one.tags]
+    lookup.add(db, "identities", tags, run)
     return first
 
 
 def taken(db: Database, tags: Iterable[int]) -> set[int]:
     """Return which of the tags a living user has."""
-    rows = db.rows(
-        "SELECT tag FROM identities WHERE tag IN (SELECT value FROM json_each(?))",
-        jsontext.dumps(list(tags)),
-    )
-    return {row[0] for row in rows}
+    from bunkerctl.store import lookup
+
+    wanted = jsontext.dumps(list(tags))
+    among = "tag IN (SELECT value FROM json_each(?))"
+    found = {tag for (tag,) in db.rows(f"SELECT tag FROM identities WHERE {among}", wanted)}
+    if lookup.runs(db):  # that each tag were looked for in each run would take longer
+        rows = db.rows(f"SELECT tag FROM recent_identities WHERE +{among}", wanted)
+        found.update(tag for (tag,) in rows)
+    return found
 
 
 def replace(
@@ -141,6 +182,8 @@ def replace(
 
     `old` and `new` are the tags of the identities before and after.
     """
+    from bunkerctl.store import lookup
+
     place = _record_place(db, user.id)
     db.run(
         "UPDATE users SET record = ?, updated_at = ?, version = version + 1 WHERE id = ?",
@@ -150,9 +193,8 @@ def replace(
     )
     drawer.zero(db, [place])
     for tag in old - new:
-        db.run("DELETE FROM identities WHERE tag = ? AND user = ?", tag, user.id)
-    for tag in new - old:
-        db.run("INSERT INTO identities VALUES (?, ?)", tag, user.id)
+        lookup.remove(db, "identities", tag, user.id)
+    lookup.add(db, "identities", [(tag, user.id) for tag in new - old])
 
 
 class Stored:
@@ -249,11 +291,11 @@ class Lying(Value):
     identities: dict[str, str]
 
 
-def lying(db: Database, after: bytes, limit: int) -> list[Lying]:
-    """Return up to `limit` rows in the order of their tokens, from behind one."""
+def lying(db: Database, after: int, limit: int) -> list[Lying]:
+    """Return up to `limit` rows in the order of their numbers, from behind one."""
     rows = db.rows(
         "SELECT u.id, u.token, d.bytes FROM users u LEFT JOIN drawer d ON d.id = u.record "
-        "WHERE u.token > ? ORDER BY u.token LIMIT ?",
+        "WHERE u.id > ? ORDER BY u.id LIMIT ?",
         after,
         limit,
     )
@@ -272,11 +314,22 @@ def _lying(user_id: int, token: bytes, content: bytes | None) -> Lying:
 
 
 def has(db: Database, token: bytes) -> bool:
-    return db.row("SELECT 1 FROM users WHERE token = ?", token) is not None
+    sql = (
+        "SELECT 1 FROM users "
+        "WHERE id IN (SELECT user FROM all_tokens WHERE token = ?1) AND token = ?1"
+    )
+    return db.row(sql, token) is not None
 
 
 def is_tagged(db: Database, tag: int, user_id: int) -> bool:
-    return db.row("SELECT 1 FROM identities WHERE tag = ? AND user = ?", tag, user_id) is not None
+    sql = "SELECT 1 FROM all_identities WHERE tag = ? AND user = ?"
+    return db.row(sql, tag, user_id) is not None
+
+
+def is_named(db: Database, token: bytes, user_id: int) -> bool:
+    """Tell whether a token leads to that row."""
+    sql = "SELECT 1 FROM all_tokens WHERE token = ? AND user = ?"
+    return db.row(sql, token, user_id) is not None
 
 
 def pack(identities: dict[str, str], record: dict[str, Any]) -> tuple[bytes, str]:
