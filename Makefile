@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BARE := build/bare
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test torture lint docs wheel smoke bench bench-large bench-report bench-completion clean
+.PHONY: help demo test torture lint docs wheel smoke bench bench-large bench-trail bench-report bench-completion clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make bench    measure cold calls and 20,000 people against their floors, in two minutes"
 	@echo "make bench-large  the same people, up to a million, for a quarter of an hour"
 	@echo "make bench-completion  measure the completions in bash, zsh and fish"
+	@echo "make bench-trail  measure an audit trail of ten million events, in five minutes"
 	@echo "make bench-report  measure a report on a million people, for half an hour"
 
 demo: $(VENV)/.installed
@@ -58,6 +59,9 @@ bench-large: $(BARE)/.installed
 
 bench-completion: $(VENV)/.installed
 	$(BIN)/python bench/completion.py bench/COMPLETION.md
+
+bench-trail: $(BARE)/.installed
+	$(BARE)/bin/python bench/trail.py bench/TRAIL.md
 
 bench-report: $(BARE)/.installed
 	$(BARE)/bin/python bench/report.py bench/REPORT.md
