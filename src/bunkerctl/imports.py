@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from bunkerctl import (
     errors,
@@ -39,6 +39,8 @@ LOCK_SECONDS = 0.2
 CACHE_KIB = 8 * 1024
 LEAST_IN_RUN, LEAST_FOR_RUNS, MOST_RUNS = 500, 50_000, 64
 """How many people make a run, in a vault of how many; at how many of them they are moved."""
+FEW_ODD = 256
+"""Of how many rows one may be about somebody who is there: that is looked for in each run."""
 HELD_ELSEWHERE = "held in the vault that it was exported from"
 
 
@@ -169,22 +171,29 @@ def _run_batches(
 ) -> Iterator[Rejection]:
     pace = Pace(LOCK_SECONDS, first=MOST_LINES, least=LEAST_LINES, most=MOST_LINES)
     lately = _Lately()
+    lookup.settle(vault.db)  # what a killed import has left
     for batch in _told(batches, tally):
+        whole = batch.odd() * FEW_ODD <= len(batch.rows)
+        if not whole:
+            lookup.settle(vault.db)
         for part in batch.parts(pace.size):
             with _kept(tally) as keep, vault.transaction() as tx:
                 began = time.monotonic()
-                rejected = list(_take(tx, part, options, tally, met, lately))
+                run = _run(tx, part) if whole else None
+                rejected = list(_take(tx, part, options, tally, met, lately, run))
                 tx.on_commit = keep
             pace.took(len(part.rows), time.monotonic() - began)
             yield from rejected
         if lookup.runs(vault.db) >= MOST_RUNS:
-            _settle(vault)
-    _settle(vault)
+            lookup.settle(vault.db)
+    lookup.settle(vault.db)
 
 
-def _settle(vault: Vault) -> None:
-    with suppress(errors.Busy):  # then the next import or sweep does it
-        lookup.settle(vault.db)
+def _run(tx: Transaction, batch: Batch) -> int | None:
+    """Return the number of a run for many new people in a large vault."""
+    if len(batch.rows) < LEAST_IN_RUN or state.totals(tx.db).living < LEAST_FOR_RUNS:
+        return None
+    return lookup.begin_run(tx.db)
 
 
 def _told(batches: Iterable[Batch], tally: Tally) -> Iterator[Batch]:
@@ -214,12 +223,16 @@ def _kept(tally: Tally) -> Iterator[Callable[[], None]]:
 
 
 def _take(
-    tx: Transaction, batch: Batch, options: Options, tally: Tally, met: _Met, lately: _Lately
+    tx: Transaction,
+    batch: Batch,
+    options: Options,
+    tally: Tally,
+    met: _Met,
+    lately: _Lately,
+    run: int | None = None,
 ) -> Iterator[Rejection]:
     """Add the new people of a batch together, and look at the other rows one by one, in order."""
     taken, added = lately.taken(tx, batch), set[int]()
-    many = len(batch.rows) >= LEAST_IN_RUN and state.totals(tx.db).living >= LEAST_FOR_RUNS
-    run = lookup.begin_run(tx.db) if many else None
     new: dict[int, Fresh] = {}
     for number, raw, unmade in batch.rows:
         fresh = batch.ready.get(number)

@@ -60,6 +60,12 @@ class Batch(Value):
         for begin in range(0, len(rows), size):
             yield self.with_(rows=rows[begin : begin + size])
 
+    def odd(self) -> int:
+        """Return how many rows are to be looked at one by one, as far as is known."""
+        fresh = self.fresh()
+        there = sum(not self.taken.isdisjoint(one.tags) for one in fresh) if self.taken else 0
+        return len(self.rows) - len(fresh) + there
+
     def fresh(self) -> list[Fresh]:
         return [fresh for row in self.rows if (fresh := self.ready.get(row[0]))]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from functools import partial
 
 from bunkerctl import ballast, erasure, errors, times
@@ -109,9 +108,7 @@ def run(
         try:
             with vault.db.in_bulk():
                 failed = _erase_due(vault, plan.now, most, erased, progress)
-                if ballast.room(vault.directory) >= LITTLE_ROOM:
-                    with suppress(errors.Busy):
-                        lookup.settle(vault.db)  # what a killed import has left
+                lookup.settle(vault.db)  # what a killed import has left
             residue = erasure.finish(vault, alone=True)
             unproven = _proven(prove, plan.earlier + erased)
             with vault.transaction() as tx:

@@ -65,9 +65,12 @@ def people(
         else:
             call.show(answer, view)
         return
+    from bunkerctl.store import lookup
+
     vault = call.vault(erasing=erasing)
     tally = _Tally()
     with vault.db.in_bulk():
+        lookup.settle(vault.db)  # what a killed import has left
         answers = _each(call, acts, tally, erasing=erasing)
         call.show_list(answers, columns, noun="person", view=view)
     with vault.transaction() as tx:

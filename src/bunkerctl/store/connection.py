@@ -236,7 +236,7 @@ class Database:
         """
         self._in_bulk = True
         self.run(f"PRAGMA cache_size = -{cache_kib}")
-        if self._room() >= ROOM_FOR_BULK:
+        if self.room() >= ROOM_FOR_BULK:
             self.run(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
         try:
             yield
@@ -397,9 +397,9 @@ class Database:
 
     def _has_no_room(self) -> bool:
         """Tell a full disk from one that refuses: shared memory fails with one code for both."""
-        return self._room() < LEAST_ROOM
+        return self.room() < LEAST_ROOM
 
-    def _room(self) -> int:
+    def room(self) -> int:
         """Return how many bytes are free on the disk; many if that cannot be told."""
         try:
             system = os.statvfs(os.path.dirname(os.path.abspath(self.path)))

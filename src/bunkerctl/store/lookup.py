@@ -13,9 +13,11 @@ before an erasure is final. Until then they lead to nobody: a row number is neve
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 
 from bunkerctl import jsontext
+from bunkerctl.errors import Busy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ KEYS = {"identities": "tag", "tokens": "token"}
 IN_RUNS = "run IN (SELECT run FROM runs)"
 
 LOCK_SECONDS = 0.12
+LEAST_ROOM = 64 << 20
 FIRST_PART, LEAST_PART = 1 / 16, 1 / 4096
 
 
@@ -59,12 +62,14 @@ def runs(db: Database) -> int:
 def settle(db: Database) -> None:
     """Move all runs into the indexes, in transactions that are short.
 
-    One that is killed has moved some, which does no harm.
+    One that is killed has moved some, which does no harm; where others keep the lock, or the disk
+    is nearly full, they stay for the next.
     """
-    if not runs(db):
+    if not runs(db) or db.room() < LEAST_ROOM:
         return
-    for table in KEYS:
-        _in_parts(db, partial(_move, db, table))
+    with suppress(Busy):
+        for table in KEYS:
+            _in_parts(db, partial(_move, db, table))
 
 
 def leave(db: Database, pairs: list[tuple[int, int]]) -> None:
