@@ -12,6 +12,7 @@ from bunkerctl import crypto, erasure, files, forks, imports, preparation, sweep
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
 from bunkerctl.store import lookup, state
+from bunkerctl.vault import Vault
 from conftest import DAY, Home
 from residue import found
 from wholeness import check_whole
@@ -140,6 +141,20 @@ def test_who_is_in_a_run_is_erased(home: Home) -> None:
     check_whole(home)
 
 
+def test_whoever_a_large_sweep_erases_from_a_run_is_counted_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "LARGE", 1)
+    broken_off(home)
+    token = list(tokens(home).values())[-1]
+    home.start(token, "1d")
+    home.now += 2 * DAY
+    home.ok("exp sweep")
+    assert home.ok(f"erasure show {token} --json").json["erased"]["identities"] == 2
+    assert rows(home, "leaving") == 0
+    check_whole(home)
+
+
 def test_the_next_sweep_settles_what_was_left(home: Home) -> None:
     broken_off(home)
     known = tokens(home)
@@ -249,3 +264,25 @@ def test_what_a_killed_sweep_has_left_leads_to_nobody_and_the_next_command_takes
     assert home.ok(SWEEP).json["finished_earlier"] == 59
     home.ok("user get u2@example.com")
     check_whole(home)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_backup_has_nothing_of_whom_a_killed_sweep_had_erased(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "finish", killed)
+        with pytest.raises(Killed):
+            home.run(SWEEP)
+    resume = erasure.resume
+
+    def late(vault: Vault, *, alone: bool = False) -> None:
+        """As if the sweep were running when the vault is opened, and killed while this waits."""
+        if alone:
+            resume(vault, alone=True)
+
+    monkeypatch.setattr(erasure, "resume", late)
+    home.ok(f"backup create {home.directory}/backup")
+    assert rows(home, "leaving") == 0
+    assert rows(home, "identities") == 2

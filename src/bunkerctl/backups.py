@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from bunkerctl import audit, checkpoints, crypto, errors, files, keys, manifests, uuids
+from bunkerctl import audit, checkpoints, crypto, erasure, errors, files, keys, manifests, uuids
 from bunkerctl.directory import Header, check_outside
 from bunkerctl.manifests import Manifest
 from bunkerctl.model import UNSEEN, Progress, Value
@@ -58,6 +58,7 @@ def create(
     files.check_writable(path, force=force)
     backup_id = uuids.new()
     with vault.exclusive():
+        erasure.resume(vault, alone=True)  # of a sweep that was killed while this one waited
         replaced = _id_at(path)
         with vault.transaction() as tx:
             if replaced is not None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from bunkerctl import errors, files, ledger, times
 from bunkerctl.model import Tombstone, User
 from bunkerctl.store import registry, state, tombstones
@@ -134,21 +136,20 @@ def _take_out(vault: Vault, alone: bool) -> bool:
 
     if not lookup.left(vault.db):
         return True
-    if alone:
+    with ExitStack() as stack:
+        if not alone:
+            try:
+                stack.enter_context(files.locked(vault.path(LOCK), 0.0))
+            except errors.Busy:
+                return False
         lookup.take_out(vault.db)
-        return True
-    try:
-        with files.locked(vault.path(LOCK), 0.0):
-            lookup.take_out(vault.db)
-    except errors.Busy:
-        return False
     return True
 
 
-def resume(vault: Vault) -> None:
+def resume(vault: Vault, *, alone: bool = False) -> None:
     """Finish, without waiting, what an earlier command left unscrubbed."""
     try:
-        scrub(vault, 0.0, after_crash=True)
+        scrub(vault, 0.0, after_crash=True, alone=alone)
     except errors.Residue:
         return
     finally:

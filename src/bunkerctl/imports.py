@@ -110,6 +110,7 @@ class _Lately:
     """Which tags this import has added lately, so that there is no need to look for them."""
 
     def __init__(self) -> None:
+        self._keep = forks.cores() > 1  # else there is nobody who looks ahead
         self._added: list[tuple[int, array[int]]] = []
         self._last = self._others = -1
 
@@ -118,14 +119,15 @@ class _Lately:
         if tx.size != self._last:
             self._others = tx.size
         tags = {tag for fresh in batch.fresh() for tag in fresh.tags}
+        self._added = [(last, added) for last, added in self._added if last > batch.size]
         if self._others > batch.size:
             return store.taken(tx.db, tags)
-        self._added = [(last, added) for last, added in self._added if last > batch.size]
         return batch.taken.union(*(tags.intersection(added) for _, added in self._added))
 
     def add(self, tx: Transaction, tags: set[int]) -> None:
         self._last = tx.last()
-        self._added.append((self._last, array("q", tags)))
+        if self._keep:
+            self._added.append((self._last, array("q", tags)))
 
 
 def run(
@@ -197,10 +199,10 @@ def _run(tx: Transaction, batch: Batch) -> int | None:
 
 
 def _told(batches: Iterable[Batch], tally: Tally) -> Iterator[Batch]:
-    """Pass batches on; if the file fails, or who reads it, tell what is in."""
+    """Pass batches on; if the file fails, or who reads it ahead, tell what is in."""
     try:
         yield from batches
-    except (forks.Lost, errors.InputOutput) as error:
+    except errors.BunkerError as error:
         error.hint = _hint(tally)
         raise
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 
 from bunkerctl import jsontext
-from bunkerctl.errors import Busy
+from bunkerctl.errors import Busy, InputOutput, OutcomeUnknown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def settle(db: Database) -> None:
     """Move all runs into the indexes, in transactions that are short.
 
     One that is killed has moved some, which does no harm; where others keep the lock, or the disk
-    is nearly full, they stay for the next.
+    is full or nearly so, the rest stays for the next.
     """
     if not runs(db) or db.room() < LEAST_ROOM:
         return
-    with suppress(Busy):
+    with suppress(Busy, InputOutput, OutcomeUnknown):
         for table in KEYS:
             _in_parts(db, partial(_move, db, table))
 

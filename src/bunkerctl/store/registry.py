@@ -158,6 +158,8 @@ def clear(
             f"DELETE FROM {holding.table} WHERE {where} RETURNING {columns}", *parameters
         )
         drawer.zero(db, [place for row in rows for place in row[1:]])
+        if later and holding.counted == "identities":  # which are counted already
+            continue
         for found in counts.values():
             found.setdefault(holding.counted, 0)
         for row in rows:
