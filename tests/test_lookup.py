@@ -211,6 +211,15 @@ def due(home: Home, count: int = 60) -> None:
 SWEEP = "exp sweep --max-deletes 100 --json"
 
 
+def kill_a_sweep(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a sweep erase 59 of 60 people, and end before the erasures are final."""
+    due(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "finish", killed)
+        with pytest.raises(Killed):
+            home.run(SWEEP)
+
+
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "LARGE", 2)
@@ -241,11 +250,7 @@ def test_a_large_sweep_leaves_no_hash_of_an_identity(
 def test_what_a_killed_sweep_has_left_leads_to_nobody_and_the_next_command_takes_it_out(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due(home)
-    with monkeypatch.context() as patch:
-        patch.setattr(erasure, "finish", killed)
-        with pytest.raises(Killed):
-            home.run(SWEEP)
+    kill_a_sweep(home, monkeypatch)
     db = home.database()
     assert db.one("SELECT count(*) FROM leaving") == (2 * 59,)
     assert db.one("SELECT count(*) FROM identities") == (2 * 60,)
@@ -270,11 +275,7 @@ def test_what_a_killed_sweep_has_left_leads_to_nobody_and_the_next_command_takes
 def test_a_backup_has_nothing_of_whom_a_killed_sweep_had_erased(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    due(home)
-    with monkeypatch.context() as patch:
-        patch.setattr(erasure, "finish", killed)
-        with pytest.raises(Killed):
-            home.run(SWEEP)
+    kill_a_sweep(home, monkeypatch)
     resume = erasure.resume
 
     def late(vault: Vault, *, alone: bool = False) -> None:

@@ -147,6 +147,8 @@ def insert(db: Database, people: list[Fresh], now: int, run: int | None = None) 
 
     Those behind it have the ids behind it. `run` is as for `lookup.add`.
     """
+    from bunkerctl.store import lookup  # no hot command that only reads needs it
+
     first = next_id(db)
     place = drawer.put_many(db, [one.content for one in people])
     rows = [
@@ -154,8 +156,6 @@ def insert(db: Database, people: list[Fresh], now: int, run: int | None = None) 
         for place, (user_id, one) in enumerate(enumerate(people, first), place)
     ]
     db.run_many("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", rows)
-    from bunkerctl.store import lookup  # no hot command that only reads needs it
-
     lookup.add(db, "tokens", [(row[1], row[0]) for row in rows], run)
     tags = [(tag, user_id) for user_id, one in enumerate(people, first) for tag in one.tags]
     lookup.add(db, "identities", tags, run)
