@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bunkerctl import crypto, keys
+from bunkerctl import crypto, keys, uuids
 from bunkerctl import users as people
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
@@ -105,7 +105,16 @@ class Filling:
         token = self.token()
         identities = {"email": f"{token[:13]}@example.com", "login": token[:8]}
         record = {**identities, "name": "Ann Lee", "street": "1 Long Street", "born": "1980-01-01"}
-        key = people.put_in(tx, [people.prepare(tx.vault, record, identities, token=token)])
+        fresh = users.Fresh()
+        people.prepare(
+            tx.vault,
+            fresh,
+            record,
+            identities,
+            token=uuids.to_bytes(token),
+            salt=crypto.salts(1)[0],
+        )
+        key = people.put_in(tx, fresh)
         self.living.append((key, token))
 
     def _act(self, tx: Transaction) -> None:

@@ -14,12 +14,12 @@ FLOORS = (
     "model errors uuids hashing",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
     " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines"
-    " pace",
+    " pace bloom",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
-    " article15 letter bundles intake checks preparation",
+    " article15 letter bundles intake checks preparation known",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

@@ -76,16 +76,15 @@ def imported(line: list[str], environment: dict[str, str]) -> set[str]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Count the statements of this process by their first word."""
     found: Counter[str] = Counter()
-    execute, many, commit = Database._execute, Database.run_many, Database.commit
+    execute, many, commit = Database._execute, Database.insert_many, Database.commit
 
     def counting(self: Database, sql: str, parameters: Any) -> Any:
         found[sql.split(maxsplit=1)[0]] += 1
         return execute(self, sql, parameters)
 
-    def counting_many(self: Database, sql: str, rows: Any) -> None:
-        kept = list(rows)
-        found[sql.split(maxsplit=1)[0]] += len(kept)
-        many(self, sql, kept)
+    def counting_many(self: Database, table: str, values: str, rows: list[Any]) -> None:
+        found["INSERT"] += len(rows)
+        many(self, table, values, rows)
 
     def counting_commit(self: Database) -> None:
         found["COMMIT"] += 1
@@ -93,7 +92,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(Database, "_execute", counting)
-        patch.setattr(Database, "run_many", counting_many)
+        patch.setattr(Database, "insert_many", counting_many)
         patch.setattr(Database, "commit", counting_commit)
         yield found
 

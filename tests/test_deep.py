@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import commitments, crypto, jsontext, keys, merkle
+from bunkerctl import commitments, crypto, jsontext, keys, merkle, uuids
 from bunkerctl.directory import read_header
 from bunkerctl.model import Origin
 from bunkerctl.store import users
@@ -268,9 +268,11 @@ def planted(home: Home, *, event: bool = False) -> str:
     db = home.database()
     index_key = db.one("SELECT value FROM meta WHERE name = 'index_key'")[0]
     tag = crypto.identity_tagger(index_key)("login", "eve")
-    packed = users.pack({"login": "eve"}, {"login": "eve"})
+    content = users.pack({"login": "eve"}, {"login": "eve"}, b'{"login":"eve"}', bytes(16))
     db.begin()
-    users.insert(db, [users.Fresh(NOBODY, None, 1, {tag}, ["login"], packed)], home.now)
+    people = users.Fresh()
+    people.add(uuids.to_bytes(NOBODY), content, ("login",), {tag})
+    users.insert(db, people, home.now)
     db.commit()
     db.close()
     assert home.ok("user get login:eve --json").json["token"] == NOBODY
@@ -351,7 +353,8 @@ def altered_salt(raw: bytes) -> bytes:
 
 
 def sealed_anew(_raw: bytes) -> bytes:
-    packed: bytes = users.pack({"login": "ann"}, {"login": "ann", "note": "odd"})[0]
+    record = {"login": "ann", "note": "odd"}
+    packed: bytes = users.pack({"login": "ann"}, record, json.dumps(record).encode(), bytes(16))
     return packed
 
 

@@ -149,12 +149,12 @@ def test_a_signal_behind_the_fork_leaves_no_process() -> None:
 def test_the_reader_of_a_killed_import_ends_though_nothing_more_comes(home: Home) -> None:
     with home.spawn("user import -", stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        process.stdin.write(people(5600).encode())  # two batches, and what never becomes a third
+        process.stdin.write(people(3600).encode())  # three batches, and what never becomes a fourth
         process.stdin.flush()
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         until(lambda: bool(children.read_text()) or process.poll() is not None)
         other = int(children.read_text())
-        until(lambda: home.run("status --json").json["users"] == 5500)
+        until(lambda: home.run("status --json").json["users"] == 3500)
         process.kill()
         process.wait()
         until(lambda: gone(other))

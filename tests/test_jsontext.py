@@ -278,3 +278,30 @@ def test_what_is_malformed_is_told_before_the_json_package_is_imported(raw: byte
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
     )
     assert "malformed JSON (line 1, column" in done.stdout
+
+
+NEARLY_COMPACT = st.lists(
+    st.sampled_from(['{"a":', "}", "[", "]", ",", '"', " ", "-0", "0.10", "1"])
+)
+WITH_A_BLANK = st.builds(
+    lambda value, at: jsontext.dumps(value)[:at] + " " + jsontext.dumps(value)[at:],
+    VALUES,
+    st.integers(min_value=0, max_value=30),
+)
+
+
+@given(NEARLY_COMPACT.map("".join) | WITH_A_BLANK | VALUES.map(jsontext.dumps))
+def test_what_is_compact_is_what_would_be_written(text: str) -> None:
+    raw = text.encode("utf-8", "surrogatepass")
+    try:
+        value = jsontext.loads(raw)
+    except Invalid:
+        return
+    if jsontext.is_compact(raw):
+        assert jsontext.dumps(value).encode() == raw
+
+
+def test_a_plain_record_is_compact() -> None:
+    assert jsontext.is_compact('{"login":"ann","name":"Ann Ä: [1]","tags":[1,20],"in":{}}'.encode())
+    for text in ('{"a": 1}', '{"a":1}\n', '{"a":"\\u0041"}', '{"a":-0}', '{"a":1.0}', '{"a":1e5}'):
+        assert not jsontext.is_compact(text.encode())

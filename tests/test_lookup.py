@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+from typing import Any
 
 import pytest
 
@@ -188,14 +189,68 @@ def test_runs_are_settled_on_the_way(
     check_whole(home)
 
 
+def stopped(home: Home, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Import people, and stop when some of the tags are in both tables; return the logins."""
+
+    def copy(*what: Any, act: Any = lookup._copy) -> None:
+        if what[1] == "identities" and what[-2] >= 0.4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        act(*what)
+
+    broken_off(home)
+    direct, recent = rows(home, "identities"), rows(home, "recent_identities")
+    with monkeypatch.context() as patch:
+        patch.setattr(lookup, "_copy", copy)
+        with pytest.raises(OSError, match="No space"):
+            home.run("exp sweep")
+    assert rows(home, "recent_identities") == recent
+    assert direct < rows(home, "identities") < direct + recent
+    return list(tokens(home))
+
+
+def test_who_is_being_moved_is_there_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    logins = stopped(home, monkeypatch)
+    assert len(logins) == len(set(logins)) == home.ok("status --json").json["users"]
+    assert len(home.ok("user list --limit 7 --json").json) == 7
+    check_whole(home)
+    for login in logins[:12]:
+        done = home.ok(f"user forget login:{login} --yes --json").json
+        assert home.ok(f"erasure show {done['token']} --json").json["erased"]["identities"] == 2
+    home.ok("exp sweep")
+    assert rows(home, "recent_identities") == rows(home, "runs") == 0
+    assert rows(home, "identities") == 2 * (len(logins) - 12)
+    check_whole(home)
+
+
+def test_the_runs_of_another_import_stay(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_off(home)
+    db = home.database()
+    last = db.one("SELECT max(run) FROM runs")[0]
+    before = rows(home, "recent_tokens")
+    db.begin()
+    other = lookup.begin_run(db)
+    db.run("UPDATE recent_tokens SET run = ? WHERE run = ?", other, last)
+    db.run("UPDATE recent_identities SET run = ? WHERE run = ?", other, last)
+    db.commit()
+    left = db.one("SELECT count(*) FROM recent_tokens WHERE run = ?", other)[0]
+    assert 0 < left < before
+    lookup._drop(db, last)
+    assert db.rows("SELECT run FROM runs") == [(other,)]
+    assert rows(home, "recent_tokens") == left
+    assert rows(home, "recent_identities") == 2 * left
+    db.close()
+
+
 def test_a_part_of_the_keys_is_below_a_key_and_the_others_above() -> None:
-    bounds = [lookup._key("tag", part / 8) for part in range(8)]
+    bounds = [lookup._key("tag", part / 8) for part in range(9)]
     assert bounds == sorted(bounds)
     assert bounds[0] == -(1 << 63)
     assert bounds[4] == 0
-    named = [lookup._key("token", part / 8) for part in range(8)]
+    assert isinstance(bounds[8], float) and bounds[8] > (1 << 63) - 1
+    named = [lookup._key("token", part / 8) for part in range(9)]
     assert named == sorted(named)
-    assert {len(one) for one in named if isinstance(one, bytes)} == {16}
+    assert all(isinstance(one, bytes) and len(one) == 16 for one in named[:8])
+    assert isinstance(named[8], bytes) and named[8] > b"\xff" * 16
 
 
 # What a large sweep takes out of the index at its end.

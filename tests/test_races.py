@@ -104,10 +104,11 @@ def test_who_comes_between_the_look_up_of_an_import_and_its_change_is_seen(
     monkeypatch.setattr(preparation, "BATCH_LINES", 2)
     vault = slow(home, lambda: home.add(login=login))
     rules = users.Rules(region=None, schema=None)
-    options = imports.Options(on_conflict="error", rules=rules, dry_run=False, keep=False)
+    terms = preparation.Terms(rules=rules, keep=False, verbatim=False)
+    options = imports.Options(on_conflict="error", dry_run=False, terms=terms)
     records = [(number, None, {"login": f"u{number}"}) for number in range(1, 9)]
     tally = imports.Tally()
-    rejected = list(imports.run(vault, lambda: slow(home, bool), iter(records), options, tally))
+    rejected = list(imports.run(vault, iter(records), options, tally))
     vault.close()
     taken = [3] if login == "u3" else []
     assert [one.line for one in rejected] == taken

@@ -149,8 +149,9 @@ def make_older(db: Database) -> None:
         "hash BLOB NOT NULL CHECK (length(hash) = 32), at INTEGER NOT NULL, token BLOB) STRICT"
     )
     db.run("CREATE INDEX audit_token ON audit (token, seq) WHERE token IS NOT NULL")
-    db.run_many(
-        "INSERT INTO audit VALUES (?, ?, ?, ?, ?)",
+    db.insert_many(
+        "audit",
+        "(?, ?, ?, ?, ?)",
         [(row[0], leaf, *row[1:]) for row, leaf in zip(rows, told, strict=True)],
     )
     db.run("ALTER TABLE backups DROP COLUMN moving")
@@ -185,7 +186,7 @@ def check_led(home: Home) -> None:
         ("token", "all_tokens", "users", "id"),
         ("exptoken", "exptokens", "expirations", "user"),
     ):
-        led = db.rows(f"SELECT {key}, user FROM {index} ORDER BY {key}")
+        led = db.rows(f"SELECT DISTINCT {key}, user FROM {index} ORDER BY {key}")
         held = db.rows(
             f"SELECT {key}, {owner} FROM {table} UNION ALL "
             f"SELECT {key}, user FROM tombstones WHERE {key} IS NOT NULL ORDER BY 1"

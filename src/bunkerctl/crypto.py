@@ -136,6 +136,12 @@ def identity_tagger(index_key: bytes) -> Callable[[str, str], int]:
     return tag
 
 
+def salts(count: int) -> list[bytes]:
+    """Return some random salts, for `commitment`."""
+    drawn = os.urandom(SALT_BYTES * count)
+    return [drawn[at : at + SALT_BYTES] for at in range(0, len(drawn), SALT_BYTES)]
+
+
 def commitment(salt: bytes, record: bytes) -> str:
     """Return HMAC-SHA256 of a stored record under its salt (hex), for the audit trail.
 

@@ -49,10 +49,10 @@ def mac(key: bytes, message: bytes) -> bytes:
 
 def keyed(key: bytes) -> Callable[[bytes], bytes]:
     """Return `mac` of a key, for many messages."""
-    inner, outer = map(_made, _pads(key))
+    inner, outer = (_made(pad).copy for pad in _pads(key))
 
     def mac_of(message: bytes) -> bytes:
-        within, around = inner.copy(), outer.copy()
+        within, around = inner(), outer()
         within.update(message)
         around.update(within.digest())
         return around.digest()

@@ -159,10 +159,12 @@ def _looks_like_phone(text: str) -> bool:
 
 
 def _email(value: str) -> str:
-    if len(value.encode("utf-8", "surrogatepass")) > EMAIL_MAX_BYTES:
+    plain = value.isascii()
+    size = len(value) if plain else len(value.encode("utf-8", "surrogatepass"))
+    if size > EMAIL_MAX_BYTES:
         raise Invalid(f"the email is over {EMAIL_MAX_BYTES} bytes")
     # Lower-casing can leave the composed form, so it is composed again.
-    normal = value.lower() if value.isascii() else _composed(_composed(value).lower())
+    normal = value.lower() if plain else _composed(_composed(value).lower())
     if not is_plain_address(normal):
         _ask_email_validator(normal)
     return normal

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 from bunkerctl import (
     errors,
-    forks,
     identities,
     jsontext,
     patches,
@@ -17,9 +16,10 @@ from bunkerctl import (
     users,
     uuids,
 )
+from bunkerctl.known import Known
 from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
 from bunkerctl.pace import Pace
-from bunkerctl.store import expirations, holds, lookup, state, tombstones
+from bunkerctl.store import audit, expirations, holds, lookup, state, tombstones
 from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from bunkerctl.intake import Row
     from bunkerctl.preparation import Batch
-    from bunkerctl.store.users import Fresh
     from bunkerctl.vault import Transaction, Vault
 
 POLICIES = ("error", "skip", "update")
@@ -37,7 +36,7 @@ MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
 LEAST_LINES, MOST_LINES = 200, preparation.BATCH_LINES
 LOCK_SECONDS = 0.2
 CACHE_KIB = 8 * 1024
-LEAST_IN_RUN, LEAST_FOR_RUNS, MOST_RUNS = 500, 50_000, 64
+LEAST_IN_RUN, LEAST_FOR_RUNS, MOST_RUNS = 500, 50_000, 128
 """How many people make a run, in a vault of how many; at how many of them they are moved."""
 FEW_ODD = 256
 """Of how many rows one may be about somebody who is there: that is looked for in each run."""
@@ -45,12 +44,11 @@ HELD_ELSEWHERE = "held in the vault that it was exported from"
 
 
 class Options(Value):
-    """How to import: `on_conflict` is one of POLICIES; `keep` the bytes of rejected rows."""
+    """How to import: `on_conflict` is one of POLICIES."""
 
     on_conflict: str
-    rules: users.Rules
     dry_run: bool
-    keep: bool
+    terms: preparation.Terms
 
 
 class Tally:
@@ -106,33 +104,8 @@ class _Met:
         self._lines[user_id] = self._lines[user_id] or line
 
 
-class _Lately:
-    """Which tags this import has added lately, so that there is no need to look for them."""
-
-    def __init__(self) -> None:
-        self._keep = forks.cores() > 1  # else there is nobody who looks ahead
-        self._added: list[tuple[int, array[int]]] = []
-        self._last = self._others = -1
-
-    def taken(self, tx: Transaction, batch: Batch) -> set[int]:
-        """Return all tags of a batch that are taken: as it says, unless others wrote since."""
-        if tx.size != self._last:
-            self._others = tx.size
-        tags = {tag for fresh in batch.fresh() for tag in fresh.tags}
-        self._added = [(last, added) for last, added in self._added if last > batch.size]
-        if self._others > batch.size:
-            return store.taken(tx.db, tags)
-        return batch.taken.union(*(tags.intersection(added) for _, added in self._added))
-
-    def add(self, tx: Transaction, tags: set[int]) -> None:
-        self._last = tx.last()
-        if self._keep:
-            self._added.append((self._last, array("q", tags)))
-
-
 def run(
     vault: Vault,
-    again: Callable[[], Vault],
     rows: Iterable[Row],
     options: Options,
     tally: Tally,
@@ -142,18 +115,17 @@ def run(
 
     Rows are committed in batches, so a killed import leaves whole people only. A dry run
     is one transaction that is undone at its end: it reports exactly what a real run would.
-    `again` opens the vault once more, for another process.
     """
-    look = None if options.dry_run else again
-    prepared = preparation.ahead(vault, look, rows, options.rules, progress, keep=options.keep)
+    prepared = preparation.ahead(vault, rows, options.terms, progress)
+    taker = _Taker(vault, options, tally)
     with vault.db.in_bulk(CACHE_KIB), prepared as batches:
-        met = _Met()
         if options.dry_run:
             with vault.transaction(keep=False) as tx:
                 for batch in batches:
-                    yield from _take(tx, batch, options, tally, met, _Lately())
+                    taker.look(tx.size, batch)
+                    yield from taker.take(tx, batch, range(len(batch.lines)))
         else:
-            yield from _run_batches(vault, batches, options, tally, met)
+            yield from _run_batches(vault, batches, taker, tally)
     dry = {"dry_run": True} if options.dry_run else {}
     try:
         with vault.transaction() as tx:
@@ -169,31 +141,33 @@ def run(
 
 
 def _run_batches(
-    vault: Vault, batches: Iterable[Batch], options: Options, tally: Tally, met: _Met
+    vault: Vault, batches: Iterable[Batch], taker: _Taker, tally: Tally
 ) -> Iterator[Rejection]:
     pace = Pace(LOCK_SECONDS, first=MOST_LINES, least=LEAST_LINES, most=MOST_LINES)
-    lately = _Lately()
     lookup.settle(vault.db)  # what a killed import has left
     for batch in _told(batches, tally):
-        whole = batch.odd() * FEW_ODD <= len(batch.rows)
+        taker.known.read(len(batch.lines))
+        with vault.reading():
+            odd = taker.look(audit.tree(vault.db).size, batch)
+        whole = odd * FEW_ODD <= len(batch.lines)
         if not whole:
             lookup.settle(vault.db)
-        for part in batch.parts(pace.size):
+        for span in batch.spans(pace.size):
             with _kept(tally) as keep, vault.transaction() as tx:
                 began = time.monotonic()
-                run = _run(tx, part) if whole else None
-                rejected = list(_take(tx, part, options, tally, met, lately, run))
+                run = _run(tx, len(span)) if whole else None
+                rejected = list(taker.take(tx, batch, span, run))
                 tx.on_commit = keep
-            pace.took(len(part.rows), time.monotonic() - began)
+            pace.took(len(span), time.monotonic() - began)
             yield from rejected
         if lookup.runs(vault.db) >= MOST_RUNS:
             lookup.settle(vault.db)
     lookup.settle(vault.db)
 
 
-def _run(tx: Transaction, batch: Batch) -> int | None:
+def _run(tx: Transaction, people: int) -> int | None:
     """Return the number of a run for many new people in a large vault."""
-    if len(batch.rows) < LEAST_IN_RUN or state.totals(tx.db).living < LEAST_FOR_RUNS:
+    if people < LEAST_IN_RUN or state.totals(tx.db).living < LEAST_FOR_RUNS:
         return None
     return lookup.begin_run(tx.db)
 
@@ -224,108 +198,113 @@ def _kept(tally: Tally) -> Iterator[Callable[[], None]]:
         raise
 
 
-def _take(
-    tx: Transaction,
-    batch: Batch,
-    options: Options,
-    tally: Tally,
-    met: _Met,
-    lately: _Lately,
-    run: int | None = None,
-) -> Iterator[Rejection]:
-    """Add the new people of a batch together, and look at the other rows one by one, in order."""
-    taken, added = lately.taken(tx, batch), set[int]()
-    new: dict[int, Fresh] = {}
-    for number, raw, unmade in batch.rows:
-        fresh = batch.ready.get(number)
-        if fresh is not None and taken.isdisjoint(fresh.tags) and added.isdisjoint(fresh.tags):
-            added.update(fresh.tags)
-            new[number] = fresh
-            continue
-        said = unmade if fresh is None else jsontext.loads(store.body_of(fresh.content))
-        _put_in(tx, new, tally, met, run)
-        yield from _take_one(tx, number, raw, said, options, tally, met)
-        added |= _tags(tx, said, options)  # which it may have given to somebody
-    _put_in(tx, new, tally, met, run)
-    lately.add(tx, added)
+class _Taker:
+    """Takes rows into the vault, one transaction after the other."""
 
+    def __init__(self, vault: Vault, options: Options, tally: Tally) -> None:
+        self._options, self._tally = options, tally
+        self.known = Known(vault)
+        self._met = _Met()
+        self._size = -1
+        """How many events the trail had at the last look, or after what was taken since."""
+        self._doubtful: set[int] = set()
 
-def _put_in(
-    tx: Transaction, new: dict[int, Fresh], tally: Tally, met: _Met, run: int | None
-) -> None:
-    """Add new people by their lines, and empty `new`."""
-    if new:
-        first = users.put_in(tx, list(new.values()), run)
-        met.extend(first, new)
-        tally.read += len(new)
-        tally.added += len(new)
-        new.clear()
+    def look(self, size: int, batch: Batch) -> int:
+        """Look up, in a transaction that has seen `size` events, who of a batch is there.
 
+        Return how many rows are to be looked at one by one.
+        """
+        self._size = size
+        self._doubtful = batch.doubtful(self.known.taken(size, batch.people.tags))
+        return len(self._doubtful)
 
-def _tags(tx: Transaction, said: jsontext.Json | errors.Invalid, options: Options) -> set[int]:
-    try:
-        incoming = _incoming(said)
-        return tx.vault.tags(users.identify(incoming.record, options.rules.region))
-    except errors.Invalid:
-        return set()
+    def take(
+        self, tx: Transaction, batch: Batch, span: range, run: int | None = None
+    ) -> Iterator[Rejection]:
+        """Take the rows of a span: the new people together, the other rows one by one, in order.
 
+        The batch has been looked up; if others wrote since, that is done anew. `run` is as for
+        `store.users.insert`.
+        """
+        if tx.size != self._size:
+            self.look(tx.size, batch)
+        doubtful, whose = self._doubtful, dict[int, int]()
+        begin = span.start
+        for place in span:
+            if place not in doubtful:
+                continue
+            self._put_in(tx, batch, begin, place, run)
+            begin = place + 1
+            said = batch.said(place)
+            yield from self._take_one(tx, batch, place, said)
+            given = self._tags(tx, said)  # which it may have given to somebody
+            self.known.add(given)
+            whose = whose or batch.whose()
+            doubtful.update(whose[tag] for tag in given if tag in whose)
+        self._put_in(tx, batch, begin, span.stop, run)
+        self._size = self.known.size = tx.last()
 
-def _take_one(
-    tx: Transaction,
-    number: int,
-    raw: bytes | None,
-    said: jsontext.Json | errors.Invalid,
-    options: Options,
-    tally: Tally,
-    met: _Met,
-) -> Iterator[Rejection]:
-    """Take one row; yield it if it is rejected."""
-    tally.read += 1
-    try:
-        if isinstance(said, errors.Invalid):
-            raise said
-        what = _one(tx, number, said, options, tally, met)
-    except (errors.Invalid, errors.Conflict) as error:
-        tally.rejected += 1
-        yield Rejection(line=number, raw=raw, error=error)
-    else:
-        setattr(tally, what, getattr(tally, what) + 1)
+    def _put_in(self, tx: Transaction, batch: Batch, begin: int, end: int, run: int | None) -> None:
+        """Add the people at some places."""
+        if begin == end:
+            return
+        people = batch.people.some(begin, end)
+        first = users.put_in(tx, people, run)
+        self._met.extend(first, batch.lines[begin:end])
+        self._tally.read += len(people)
+        self._tally.added += len(people)
 
+    def _tags(self, tx: Transaction, said: jsontext.Json | errors.Invalid) -> set[int]:
+        try:
+            incoming = _incoming(said)
+            return tx.vault.tags(users.identify(incoming.record, self._options.terms.rules.region))
+        except errors.Invalid:
+            return set()
 
-def _one(
-    tx: Transaction,
-    number: int,
-    said: jsontext.Json,
-    options: Options,
-    tally: Tally,
-    met: _Met,
-) -> str:
-    """Take one row; return `added`, `updated` or `skipped`."""
-    incoming = _incoming(said)
-    _check_times(incoming, tx.now)
-    found = users.identify(incoming.record, options.rules.region)
-    with tx.attempt("user.add", token=incoming.token):
-        token = incoming.token or uuids.new()
-        if tombstones.by_token(tx.db, token) is not None:
-            raise errors.Conflict("the line's token belongs to an erased person")
-        standing = _standing(tx, found, token)
-        earlier = _earlier(standing, number, met)
-        tally.duplicates += earlier is not None
-        if standing and options.on_conflict == "skip":
-            return "skipped"
-        if standing and options.on_conflict == "update":
-            return _update(tx, standing, incoming, options.rules)
-        if earlier is not None:
-            raise errors.Conflict(f"it is about the person of line {earlier}")
-        if store.by_token(tx.db, token) is not None:
-            raise errors.Conflict("the line's token is taken")
-        options.rules.check(incoming.record)
-        user = users.create(
-            tx, incoming.record, found, token=token, at=incoming.at, version=incoming.version
-        )
-        _restore_state(tx, user, incoming)
-    met.add(user.id, number)
-    return "added"
+    def _take_one(
+        self, tx: Transaction, batch: Batch, place: int, said: jsontext.Json | errors.Invalid
+    ) -> Iterator[Rejection]:
+        """Take one row; yield it if it is rejected."""
+        tally, line = self._tally, batch.lines[place]
+        tally.read += 1
+        try:
+            if isinstance(said, errors.Invalid):
+                raise said
+            what = self._one(tx, line, said)
+        except (errors.Invalid, errors.Conflict) as error:
+            tally.rejected += 1
+            raw = batch.raws[place] if batch.raws else None
+            yield Rejection(line=line, raw=raw, error=error)
+        else:
+            setattr(tally, what, getattr(tally, what) + 1)
+
+    def _one(self, tx: Transaction, line: int, said: jsontext.Json) -> str:
+        """Take one row; return `added`, `updated` or `skipped`."""
+        incoming, rules = _incoming(said), self._options.terms.rules
+        _check_times(incoming, tx.now)
+        found = users.identify(incoming.record, rules.region)
+        with tx.attempt("user.add", token=incoming.token):
+            token = incoming.token or uuids.new()
+            if tombstones.by_token(tx.db, token) is not None:
+                raise errors.Conflict("the line's token belongs to an erased person")
+            standing = _standing(tx, found, token)
+            earlier = _earlier(standing, line, self._met)
+            self._tally.duplicates += earlier is not None
+            if standing and self._options.on_conflict == "skip":
+                return "skipped"
+            if standing and self._options.on_conflict == "update":
+                return _update(tx, standing, incoming, rules)
+            if earlier is not None:
+                raise errors.Conflict(f"it is about the person of line {earlier}")
+            if store.by_token(tx.db, token) is not None:
+                raise errors.Conflict("the line's token is taken")
+            rules.check(incoming.record)
+            user = users.create(
+                tx, incoming.record, found, token=token, at=incoming.at, version=incoming.version
+            )
+            _restore_state(tx, user, incoming)
+        self._met.add(user.id, line)
+        return "added"
 
 
 def _earlier(standing: list[User], number: int, met: _Met) -> int | None:

@@ -52,13 +52,15 @@ class Tree:
         multiple of that.
         """
         size, row, lowest = self.size >> height, heads, []
+        digest = hashing.digest
         while row:
             if size & 1:
                 row = [self._heads.pop(), *row]
             size >>= 1
             if len(row) & 1:
                 lowest.append(row[-1])
-            row = [node_hash(*pair) for pair in zip(row[::2], row[1::2], strict=False)]
+            pairs = zip(row[::2], row[1::2], strict=False)
+            row = [digest(b"\x01" + left + right) for left, right in pairs]
         self._heads += reversed(lowest)
         self.size += len(heads) << height
 

@@ -96,6 +96,13 @@ def _dialled(metadata: PhoneMetadata) -> str:
 
 def _looks(desc: PhoneNumberDesc) -> str:
     """Return a pattern of one kind of number, its lengths included."""
-    lengths = "|".join(rf"\d{{{length}}}$" for length in desc.possible_length)
+    lengths = "|".join(rf"\d{{{first},{last}}}$" for first, last in _runs(desc.possible_length))
     ahead = f"(?={lengths})" if lengths else ""
     return f"{ahead}(?:{desc.national_number_pattern or '(?!)'})"
+
+
+def _runs(numbers: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the first and the last of numbers that follow each other without a gap."""
+    firsts = [number for number in numbers if number - 1 not in numbers]
+    lasts = [number for number in numbers if number + 1 not in numbers]
+    return list(zip(sorted(firsts), sorted(lasts), strict=True))

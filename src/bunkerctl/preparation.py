@@ -1,28 +1,25 @@
 """Preparation: what of an import needs no lock is done ahead, on another core if there is one.
 
-Rows are read, checked and packed, and their identities looked up. One by one, each look-up in a
-large index would decrypt a page: so it is done for many rows at once, in the order of the index.
+Rows are read, checked and packed; who is there already, only the lock can tell.
 """
 
 from __future__ import annotations
 
 import marshal
 import pickle
-import time
 from array import array
 from contextlib import contextmanager
 from itertools import chain, islice
 from math import ceil
 
-from bunkerctl import errors, forks, hashing, jsontext, users, uuids
+from bunkerctl import crypto, errors, forks, hashing, jsontext, users, uuids
 from bunkerctl.model import Value
-from bunkerctl.store import audit, state
 from bunkerctl.store import users as store
 from bunkerctl.store.users import Fresh
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from bunkerctl.intake import Row
     from bunkerctl.model import Progress
@@ -31,185 +28,176 @@ if TYPE_CHECKING:
 FIRST_LINES = 500
 """In the first batch, which this process makes ready: for fewer there is no other one."""
 BATCH_LINES, BATCH_BYTES = 2500, 1 << 20
-AT_ONCE, LEAST_LARGE = 25_000, 50_000
-"""How many people are looked up at once, in a vault of how many."""
-MOST_BYTES, MOST_SECONDS = 14 << 20, 2.0
-MOST_WAITING = AT_ONCE // BATCH_LINES
-"""How many batches wait to be taken, while the next are looked up."""
+MOST_WAITING = 10
+"""How many batches wait to be taken."""
+
+
+class Terms(Value):
+    """How rows are made ready: by which rules, and whether each keeps its bytes.
+
+    `verbatim` says that the bytes of a row are what it says, as JSON.
+    """
+
+    rules: users.Rules
+    keep: bool
+    verbatim: bool
 
 
 class Batch(Value):
-    """Some rows, and what the vault is to hold of those who may be new people, by line.
+    """Some rows, and what the vault is to hold of those who may be new people.
 
-    Of these there is no need to know what the row says. `taken` are those of their tags that were
-    taken when the audit trail had `size` events; `size` is -1 if nobody has looked. `progress` is
-    how far the file was read.
+    A row has the same place in `lines`, where it begins, in `people`, and in `raws`, its bytes, if
+    they are kept. `odd` is what those say that are no plain records, or no good ones.
+
+    `progress` is how far the file was read.
     """
 
-    rows: list[Row]
-    ready: dict[int, Fresh]
+    lines: list[int]
+    raws: list[bytes | None]
+    people: Fresh
+    odd: dict[int, jsontext.Json | errors.Invalid]
     progress: tuple[int, int | None]
-    taken: set[int]
-    size: int
 
-    def parts(self, most: int) -> Iterator[Batch]:
-        """Yield it in parts of like size."""
-        rows = self.rows
-        count = ceil(len(rows) / most)
-        size = ceil(len(rows) / count)
-        for begin in range(0, len(rows), size):
-            yield self.with_(rows=rows[begin : begin + size])
+    def spans(self, most: int) -> Iterator[range]:
+        """Yield the places in parts of like size."""
+        count = len(self.lines)
+        size = ceil(count / ceil(count / most))
+        for begin in range(0, count, size):
+            yield range(begin, min(begin + size, count))
 
-    def odd(self) -> int:
-        """Return how many rows are to be looked at one by one, as far as is known."""
-        fresh = self.fresh()
-        there = sum(not self.taken.isdisjoint(one.tags) for one in fresh) if self.taken else 0
-        return len(self.rows) - len(fresh) + there
+    def doubtful(self, taken: set[int]) -> set[int]:
+        """Return the places to be looked at one by one, if such tags are taken.
 
-    def fresh(self) -> list[Fresh]:
-        return [fresh for row in self.rows if (fresh := self.ready.get(row[0]))]
+        Of two people with the same tag the second is.
+        """
+        places, tags, owners = set(self.odd), self.people.tags, self.people.owners
+        if taken or len(set(tags)) < len(tags):
+            seen = set(taken)
+            for tag, owner in zip(tags, owners, strict=True):
+                if tag in seen:
+                    places.add(owner)
+                seen.add(tag)
+        return places
+
+    def whose(self) -> dict[int, int]:
+        """Return the place of each tag's first owner."""
+        tags, owners = self.people.tags, self.people.owners
+        return dict(zip(reversed(tags), reversed(owners), strict=True))
+
+    def said(self, place: int) -> jsontext.Json | errors.Invalid:
+        """Return what a row says."""
+        if place in self.odd:
+            return self.odd[place]
+        return jsontext.loads(store.body_of(self.people.contents[place]))
 
 
 @contextmanager
 def ahead(
-    vault: Vault,
-    again: Callable[[], Vault] | None,
-    rows: Iterable[Row],
-    rules: users.Rules,
-    progress: Progress,
-    *,
-    keep: bool,
+    vault: Vault, rows: Iterable[Row], terms: Terms, progress: Progress
 ) -> Iterator[Iterator[Batch]]:
     """Yield the batches of a file.
 
-    From the second on, another process makes them ready. `again` opens the vault for it, to look
-    up the tags; None if what it would see is not what counts. With `keep`, each row keeps its
-    bytes.
+    From the second on, another process makes them ready.
     """
     hashing.many()
     vault.tag("", "")  # that of the other process cannot ask the database for the key
-    made = (_ready(vault, batch, rules, progress, keep=keep) for batch in _batches(rows))
+    made = _batches(vault, rows, terms, progress)
     first = list(islice(made, 1))
-    if not first or len(first[0].rows) < FIRST_LINES or forks.cores() == 1:
+    if not first or len(first[0].lines) < FIRST_LINES or forks.cores() == 1:
         yield chain(first, made)
         return
-    with forks.ahead(_looked_up(made, again), MOST_WAITING) as others:
+    with forks.ahead(map(_packed, made), MOST_WAITING) as others:
         yield chain(first, _unpacked(others, progress))
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    size, most = 0, FIRST_LINES
-    for row in rows:
-        batch.append(row)
-        size += len(row[1] or b"")
-        if len(batch) == most or size > BATCH_BYTES:
-            yield batch
-            batch, size, most = [], 0, BATCH_LINES
-    if batch:
-        yield batch
-
-
-def _ready(
-    vault: Vault, rows: list[Row], rules: users.Rules, progress: Progress, *, keep: bool
-) -> Batch:
+def _batches(
+    vault: Vault, rows: Iterable[Row], terms: Terms, progress: Progress
+) -> Iterator[Batch]:
     """Make what the vault is to hold of each row that may be a new person.
 
-    Rows that are not plain records, or not good ones, are left to be looked at one by one.
+    One after the other: many records together would not fit into the processor's cache.
     """
-    left: list[Row] = []
-    ready: dict[int, Fresh] = {}
-    for number, raw, said in rows:
-        fresh = _fresh(vault, said, rules)
-        if fresh is None:
-            left.append((number, raw, said))
-        else:
-            left.append((number, raw if keep else None, None))
-            ready[number] = fresh
-    seen = (progress.done, progress.total)
-    return Batch(rows=left, ready=ready, progress=seen, taken=set(), size=-1)
+    left, most = iter(rows), FIRST_LINES
+    while True:
+        lines: list[int] = []
+        raws: list[bytes | None] = []
+        people = Fresh()
+        odd: dict[int, jsontext.Json | errors.Invalid] = {}
+        size = 0
+        for token, salt, row in zip(uuids.some(most), crypto.salts(most), left, strict=False):
+            number, raw, said = row
+            written = raw if terms.verbatim and raw and jsontext.is_compact(raw) else None
+            if not _add(vault, people, said, terms.rules, token, salt, written):
+                people.skip()
+                odd[len(lines)] = said
+            lines.append(number)
+            raws.append(raw if terms.keep else None)
+            size += len(raw or b"")
+            if size > BATCH_BYTES:
+                break
+        if not lines:
+            return
+        yield Batch(
+            lines=lines,
+            raws=raws if terms.keep else [],
+            people=people,
+            odd=odd,
+            progress=(progress.done, progress.total),
+        )
+        most = min(2 * most, BATCH_LINES)
 
 
-def _fresh(vault: Vault, said: jsontext.Json | errors.Invalid, rules: users.Rules) -> Fresh | None:
+def _add(
+    vault: Vault,
+    people: Fresh,
+    said: jsontext.Json | errors.Invalid,
+    rules: users.Rules,
+    token: bytes,
+    salt: bytes,
+    written: bytes | None,
+) -> bool:
+    """Add whom a row is about to some people, and tell whether it is a plain and good record."""
     if not isinstance(said, dict) or "schema" in said:
-        return None
+        return False
     try:
         found = users.identify(said, rules.region)
         rules.check(said)
-        return users.prepare(vault, said, found, token=uuids.new())
+        users.prepare(vault, people, said, found, token=token, salt=salt, written=written)
     except errors.Invalid:
-        return None
+        return False
+    return True
 
 
 class _Packed(Value):
-    """A batch as bytes, which takes the least memory, with what was found out about it since."""
+    """A batch as bytes, which takes the least memory."""
 
-    rows: bytes
-    ready: bytes
-    progress: tuple[int, int | None]
+    columns: bytes
+    odd: bytes
     tags: array[int]
-    taken: set[int]
-    size: int
+    owners: array[int]
+    progress: tuple[int, int | None]
 
 
-def _looked_up(batches: Iterator[Batch], again: Callable[[], Vault] | None) -> Iterator[_Packed]:
-    vault = None if again is None else again()
-    while True:
-        some = _together(batches, 0 if vault is None else _at_once(vault))
-        if not some:
-            return
-        yield from some if vault is None else _with_taken(vault, some)
-
-
-def _at_once(vault: Vault) -> int:
-    with vault.reading():
-        return AT_ONCE if state.totals(vault.db).living >= LEAST_LARGE else 0
-
-
-def _together(batches: Iterator[Batch], people: int) -> list[_Packed]:
-    """Return the next batches, until there are so many people in them, or MOST_BYTES.
-
-    Or until that has taken long, because the file is a pipe that more comes from now and then.
-    """
-    some: list[_Packed] = []
-    room, end = MOST_BYTES, time.monotonic() + MOST_SECONDS
-    for batch in batches:
-        tags = array("q", [tag for fresh in batch.fresh() for tag in fresh.tags])
-        packed = _Packed(
-            rows=pickle.dumps(batch.rows, pickle.HIGHEST_PROTOCOL),
-            ready=marshal.dumps([(line, *fresh.parts()) for line, fresh in batch.ready.items()]),
-            progress=batch.progress,
-            tags=tags,
-            taken=set(),
-            size=-1,
-        )
-        some.append(packed)
-        people -= len(batch.rows)
-        room -= len(packed.rows) + len(packed.ready)
-        if people <= 0 or room <= 0 or time.monotonic() > end:
-            break
-    return some
-
-
-def _with_taken(vault: Vault, some: list[_Packed]) -> Iterator[_Packed]:
-    with vault.reading():
-        size = audit.tree(vault.db).size
-        taken = store.taken(vault.db, chain.from_iterable(one.tags for one in some))
-    some.reverse()
-    while some:
-        one = some.pop()  # and then it is here no more
-        own = taken.intersection(one.tags) if taken else taken
-        yield one.with_(tags=array("q"), taken=own, size=size)
+def _packed(batch: Batch) -> _Packed:
+    *columns, tags, owners = batch.people.columns()
+    return _Packed(
+        columns=marshal.dumps((batch.lines, batch.raws, *columns)),
+        odd=pickle.dumps(batch.odd, pickle.HIGHEST_PROTOCOL),
+        tags=array("q", tags),
+        owners=array("I", owners),
+        progress=batch.progress,
+    )
 
 
 def _unpacked(batches: Iterator[_Packed], progress: Progress) -> Iterator[Batch]:
     """Yield batches of another process, and tell how far it has come."""
     for one in batches:
         progress.done, progress.total = one.progress
+        lines, raws, *columns = marshal.loads(one.columns)  # noqa: S302 - of a process of ours
         yield Batch(
-            rows=pickle.loads(one.rows),  # noqa: S301 - of a process of ours, as below
-            ready={line: Fresh(*parts) for line, *parts in marshal.loads(one.ready)},  # noqa: S302
+            lines=lines,
+            raws=raws,
+            people=Fresh(*columns, one.tags.tolist(), one.owners.tolist()),
+            odd=pickle.loads(one.odd),  # noqa: S301 - as above
             progress=one.progress,
-            taken=one.taken,
-            size=one.size,
         )

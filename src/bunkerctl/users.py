@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, identities, jsontext, uuids
+from functools import lru_cache
+
+from bunkerctl import crypto, errors, identities, jsontext, uuids
 from bunkerctl.model import Identity, Tombstone, User, Value
 from bunkerctl.store import state
 from bunkerctl.store import users as store
@@ -244,44 +246,54 @@ def create(
 ) -> User:
     """Add a checked record under a token; `at` is when it was created and updated, else now."""
     _check_free(tx, found, None)
-    fresh = prepare(tx.vault, record, found, token=token, at=at, version=version)
-    return reread(tx, put_in(tx, [fresh]))
+    fresh = store.Fresh()
+    raw = uuids.to_bytes(token)
+    prepare(tx.vault, fresh, record, found, token=raw, salt=crypto.salts(1)[0])
+    fresh.at, fresh.version = at, version
+    return reread(tx, put_in(tx, fresh))
 
 
 def prepare(
     vault: Vault,
+    people: store.Fresh,
     record: dict[str, Any],
     found: dict[str, str],
     *,
-    token: str,
-    at: tuple[int, int] | None = None,
-    version: int = 1,
-) -> store.Fresh:
-    """Make all that can be made of a record without the lock, for `put_in`.
+    token: bytes,
+    salt: bytes,
+    written: bytes | None = None,
+) -> None:
+    """Add somebody to those for `put_in`: all that can be made of a record without the lock.
+
+    `written` is the record as compact JSON, if it is known as that: then it has been checked.
 
     Raises:
         Invalid: it is too long, or nested too deep.
     """
-    packed = store.pack(found, record)
-    jsontext.check_written(record, store.body_of(packed[0]), "the record")
-    return store.Fresh(token, at, version, vault.tags(found), tuple(sorted(record)), packed)
+    if written is None:
+        written = jsontext.dumps(record).encode()
+        jsontext.check_written(record, written, "the record")
+    content = store.pack(found, record, written, salt)
+    people.add(token, content, _sorted(tuple(record)), vault.tags(found))
 
 
-def put_in(tx: Transaction, people: list[store.Fresh], run: int | None = None) -> int:
+@lru_cache
+def _sorted(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields of a record, of which many have the same."""
+    return tuple(sorted(fields))
+
+
+def put_in(tx: Transaction, people: store.Fresh, run: int | None = None) -> int:
     """Add people whose tokens and identities are known to be free; return the id of the first.
 
     `run` is that of `store.lookup` which they are to be found in at first.
     """
     first = store.insert(tx.db, people, tx.now, run)
     state.add_living(tx.db, len(people))
-    for user_id, one in enumerate(people, first):
-        tx.event(
-            "user.add",
-            token=one.token,
-            user=user_id,
-            fields=one.fields,
-            commitment=one.commitment,
-        )
+    numbers = range(first, first + len(people))
+    commitments = map(store.commitment_to, people.contents)
+    said = zip(people.tokens, numbers, people.fields, commitments, strict=True)
+    tx.event_for_each("user.add", said)
     return first
 
 
@@ -297,9 +309,11 @@ def change(tx: Transaction, user: User, record: dict[str, Any], rules: Rules) ->
         record, rules, {k: v for k, v in user.identities.items() if k not in fields}
     )
     _check_free(tx, found, user)
-    content, commitment = store.pack(found, record)
+    body = jsontext.dumps(record).encode()
+    content = store.pack(found, record, body, crypto.salts(1)[0])
     old, new = tx.vault.tags(user.identities), tx.vault.tags(found)
     store.replace(tx.db, user, tx.now, content, old, new)
+    commitment = store.commitment_to(content)
     tx.event("user.update", token=user.token, user=user.id, fields=fields, commitment=commitment)
     return reread(tx, user.id), True
 

@@ -9,14 +9,23 @@ import os
 
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _LENGTH, _DIGITS, _BYTES = 36, 32, 16
+_VERSION = bytes(byte & 0x0F | 0x40 for byte in range(256))
+_VARIANT = bytes(byte & 0x3F | 0x80 for byte in range(256))
 
 
 def new() -> str:
     """Return a random UUID (version 4)."""
-    drawn = bytearray(os.urandom(16))
-    drawn[6] = drawn[6] & 0x0F | 0x40
-    drawn[8] = drawn[8] & 0x3F | 0x80
-    return to_text(drawn)
+    return to_text(some(1)[0])
+
+
+def some(count: int) -> list[bytes]:
+    """Return random UUIDs (version 4), each as 16 bytes."""
+    size = _BYTES * count
+    drawn = bytearray(os.urandom(size))
+    drawn[6::_BYTES] = drawn[6::_BYTES].translate(_VERSION)
+    drawn[8::_BYTES] = drawn[8::_BYTES].translate(_VARIANT)
+    whole = bytes(drawn)
+    return [whole[at : at + _BYTES] for at in range(0, size, _BYTES)]
 
 
 def is_uuid(text: str) -> bool:
@@ -25,7 +34,7 @@ def is_uuid(text: str) -> bool:
     return (
         len(text) == _LENGTH
         and len(digits) == _DIGITS
-        and text[8] == text[13] == text[18] == text[23] == "-"
+        and text[8:24:5] == "----"
         and _HEX_DIGITS.issuperset(digits)
     )
 
@@ -46,8 +55,7 @@ def to_bytes(text: str) -> bytes:
         raw = bytes.fromhex(text.replace("-", ""))  # which passes over blanks
     except ValueError:
         raise ValueError("not a UUID") from None
-    hyphens = len(text) == _LENGTH and text[8] == text[13] == text[18] == text[23] == "-"
-    if len(raw) != _BYTES or not hyphens:
+    if len(raw) != _BYTES or len(text) != _LENGTH or text[8:24:5] != "----":
         raise ValueError("not a UUID")
     return raw
 

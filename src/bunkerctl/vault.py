@@ -23,7 +23,7 @@ from bunkerctl.store.connection import Database
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
 FEW_EVENTS = 100
@@ -62,15 +62,17 @@ class Vault:
     def path(self, name: str) -> str:
         return os.path.join(self.directory, name)
 
-    def tag(self, kind: str, value: str) -> int:
-        """Return the number under which an identity is indexed."""
+    @property
+    def tag(self) -> Callable[[str, str], int]:
+        """What gives the number under which an identity (kind, value) is indexed."""
         if self._tagger is None:
             index_key = self.index_key or state.own(self.db)[1]
             self._tagger = crypto.identity_tagger(index_key)
-        return self._tagger(kind, value)
+        return self._tagger
 
     def tags(self, identities: dict[str, str]) -> set[int]:
-        return {self.tag(kind, value) for kind, value in identities.items()}
+        tag = self.tag
+        return {tag(kind, value) for kind, value in identities.items()}
 
     @contextmanager
     def transaction(self, *, keep: bool = True) -> Iterator[Transaction]:
@@ -249,6 +251,37 @@ class Transaction:
         if not self._keep:
             self._events.append(_UNKEPT)
             return self.last()
+        raw = None if token is None else uuids.to_bytes(token)
+        wording = self._wording(action, outcome, token, fields, commitment, counts, more)
+        self._events.append((wording, raw, user, commitment))
+        return self.last()
+
+    def event_for_each(
+        self, action: str, people: Iterable[tuple[bytes, int, tuple[str, ...], str]]
+    ) -> None:
+        """Append an event for each of many: token, row number, fields and commitment."""
+        known: tuple[str, ...] | None = None
+        wording = ""
+        for token, user, fields, commitment in people:
+            if not self._keep:
+                self._events.append(_UNKEPT)
+                continue
+            if fields is not known:
+                known = fields
+                wording = self._wording(action, "ok", "", fields, commitment, None, {})
+            self._events.append((wording, token, user, commitment))
+
+    def _wording(
+        self,
+        action: str,
+        outcome: str,
+        token: str | None,
+        fields: Sequence[str] | None,
+        commitment: str | None,
+        counts: dict[str, Any] | None,
+        more: dict[str, str | None],
+    ) -> str:
+        """Return what the event says besides whom it is about: see `store.audit`."""
         names = None if fields is None else tuple(fields)
         alike = (
             action,
@@ -263,8 +296,7 @@ class Transaction:
             said = {"v": 1, "action": action, "outcome": outcome, **self._origin, **more}
             known = {"token": token, "fields": fields, "commitment": commitment, "counts": counts}
             self._wordings[alike] = audit.wording({**said, **known})
-        self._events.append((self._wordings[alike], token, user, commitment))
-        return self.last()
+        return self._wordings[alike]
 
     def last(self) -> int:
         """Return the number of the newest event."""

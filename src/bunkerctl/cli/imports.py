@@ -6,7 +6,7 @@ import collections
 import os
 from contextlib import contextmanager
 
-from bunkerctl import decoding, errors, files, imports, intake, tabular
+from bunkerctl import decoding, errors, files, imports, intake, preparation, tabular
 from bunkerctl.cli import assignments
 from bunkerctl.cli.answers import imports as answers
 from bunkerctl.cli.answers import single
@@ -77,21 +77,19 @@ def import_(
     shape = intake.Shape(
         names=_names(map), types=_types(type), constants=assignments.read(set, "--set")
     )
-    options = imports.Options(
-        on_conflict=on_conflict or "error",
+    terms = preparation.Terms(
         rules=call.rules(),
-        dry_run=dry_run,
         keep=rejects is not None,
+        verbatim=wanted.form == "jsonl" and not shape.names and not shape.constants,
     )
+    options = imports.Options(on_conflict=on_conflict or "error", dry_run=dry_run, terms=terms)
     tally = imports.Tally()
     with _opened(call, file) as content:
         source = intake.open_(content, wanted, shape)
         vault = call.vault()
         with call.progress(_go_on(options), came=lambda: _came(tally, options)) as progress:
             rows = _counted(source.rows(), content, call.path(file), progress)
-            rejected = _told(
-                call, imports.run(vault, call.once_more, rows, options, tally, progress)
-            )
+            rejected = _told(call, imports.run(vault, rows, options, tally, progress))
             kept = source.again(one.raw for one in rejected if one.raw is not None)
             if rejects is None:
                 collections.deque(kept, maxlen=0)

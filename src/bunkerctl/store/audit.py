@@ -13,6 +13,7 @@ from functools import lru_cache
 from bunkerctl import hashing, jsontext, merkle, times, uuids
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.model import ERASURES, Value
+from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.store.connection import Database
 
-Told = tuple[str, "str | None", "int | None", "str | None"]
+Told = tuple[str, "bytes | None", "int | None", "str | None"]
 """What `append` is given of an event: wording, token, row number of the person, commitment (hex).
 
 The number is for finding the event alone, and None where whoever wrote it did not know it.
@@ -103,6 +104,12 @@ def user_of(db: Database, token: bytes) -> int | None:
         token,
     )
     return None if row is None else row[0]
+
+
+def users_between(db: Database, after: int, last: int, limit: int) -> list[int]:
+    """Return the row numbers of up to `limit` people whom the events behind one are about."""
+    sql = "SELECT DISTINCT user FROM audit WHERE seq > ? AND seq <= ? AND user IS NOT NULL LIMIT ?"
+    return [user for (user,) in db.rows(sql, after, last, limit)]
 
 
 def about(token: bytes, user: int | None) -> tuple[str, list[Any]]:
@@ -200,19 +207,22 @@ def hash_of(db: Database, seq: int) -> bytes | None:
 
 def append(db: Database, tree: merkle.Tree, events: Iterable[Told], at: int) -> None:
     """Add events after those of the tree, and move the tree on over them."""
-    numbers: dict[str, int] = {}
+    known: dict[str, tuple[int, str]] = {}
+    leaves: list[bytes] = []
     rows: list[tuple[Any, ...]] = []
     written = times.text(at)
     for seq, (text, token, user, commitment) in enumerate(events, tree.size + 1):
-        if text not in numbers:
-            numbers[text] = number_of(db, text)
-        event = _filled(_form(text)[0], seq, written, token, commitment)
-        raw = None if token is None else uuids.to_bytes(token)
-        committed = None if commitment is None else bytes.fromhex(commitment)
-        leaf = merkle.leaf_hash(event.encode())
-        rows.append((seq, numbers[text], at, raw, user, committed, leaf))
-    tree.extend([row[-1] for row in rows])
-    db.run_many("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        if text not in known:
+            known[text] = number_of(db, text), _form(text)[0]
+        number, form = known[text]
+        said = None if token is None else uuids.to_text(token)
+        leaf = merkle.leaf_hash(_filled(form, written, commitment, seq, said).encode())
+        leaves.append(leaf)
+        raw = None if token is None else blob(token)
+        committed = None if commitment is None else blob.fromhex(commitment)
+        rows.append((seq, number, at, raw, user, committed, blob(leaf)))
+    tree.extend(leaves)
+    db.insert_many("audit", "(?, ?, ?, ?, ?, ?, ?)", rows)
     db.run("UPDATE tree SET size = ?, frontier = ?", tree.size, tree.frontier())
 
 
@@ -234,16 +244,23 @@ def _form(text: str) -> tuple[str, bool, bool]:
     """Return a wording as a format, and whether it has a token and a commitment.
 
     In a string, a quotation mark would have a backslash before it: so what is looked for is found
-    as a member or not at all.
+    as a member or not at all. Members are in the order of their names.
     """
-    form = text.replace("%", "%%").replace('"seq":0,', '"seq":%(seq)d,')
-    for name in ("at", "commitment", "token"):
-        form = form.replace(f'"{name}":""', f'"{name}":"%({name})s"')
+    form = text.replace("%", "%%")
+    for member, hole in (
+        ('"at":""', '"at":"%s"'),
+        ('"commitment":""', '"commitment":"%s"'),
+        ('"seq":0,', '"seq":%d,'),
+        ('"token":""', '"token":"%s"'),
+    ):
+        form = form.replace(member, hole)
     return form, '"token":""' in text, '"commitment":""' in text
 
 
-def _filled(form: str, seq: int, at: str, token: str | None, commitment: str | None) -> str:
-    return form % {"seq": seq, "at": at, "token": token, "commitment": commitment}
+def _filled(form: str, at: str, commitment: str | None, seq: int, token: str | None) -> str:
+    if commitment is None:
+        return form % ((at, seq) if token is None else (at, seq, token))
+    return form % ((at, commitment, seq) if token is None else (at, commitment, seq, token))
 
 
 def _whole(seq: int, text: str, at: int, token: bytes | None, commitment: bytes | None) -> str:
@@ -258,10 +275,10 @@ def _whole(seq: int, text: str, at: int, token: bytes | None, commitment: bytes 
             raise ValueError("a token or a commitment too many, or too few")
         return _filled(
             form,
-            seq,
             times.text(at),
-            None if token is None else uuids.to_text(token),
             None if commitment is None else commitment.hex(),
+            seq,
+            None if token is None else uuids.to_text(token),
         )
     except (AttributeError, OverflowError, TypeError, ValueError):
         raise IntegrityFailure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bunkerctl import jsontext
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.store import state
+from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def put_many(db: Database, contents: list[bytes]) -> int:
         return put(db, contents[0])
     _note(db, max(map(len, contents), default=0))
     first = int(db.one("SELECT coalesce(max(id), 0) + 1 FROM drawer")[0])
-    db.run_many("INSERT INTO drawer VALUES (?, ?)", enumerate(contents, first))
+    db.insert_many("drawer", "(?, ?)", list(enumerate(map(blob, contents), first)))
     return first
 
 

@@ -13,15 +13,17 @@ before an erasure is final. Until then they lead to nobody: a row number is neve
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
+from operator import itemgetter
 
 from bunkerctl import jsontext
 from bunkerctl.errors import Busy, InputOutput, OutcomeUnknown
+from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from bunkerctl.store.connection import Database
@@ -36,11 +38,14 @@ LEAST_ROOM = 64 << 20
 FIRST_PART, LEAST_PART = 1 / 16, 1 / 4096
 
 
-def add(db: Database, table: str, pairs: list[tuple[Any, int]], run: int | None = None) -> None:
+def add(db: Database, table: str, pairs: Iterable[tuple[Any, int]], run: int | None = None) -> None:
     """Add pairs of a key and a row number to an index, or to a run."""
     into = table if run is None else f"recent_{table}"
     first = "" if run is None else f"{run:d}, "
-    db.run_many(f"INSERT INTO {into} VALUES ({first}?, ?)", sorted(pairs))
+    rows = sorted(pairs, key=itemgetter(0))
+    if table == "tokens":
+        rows = [(blob(token), user) for token, user in rows]
+    db.insert_many(into, f"({first}?, ?)", rows)
 
 
 def remove(db: Database, table: str, key: Any, user: int) -> None:
@@ -62,19 +67,21 @@ def runs(db: Database) -> int:
 def settle(db: Database) -> None:
     """Move all runs into the indexes, in transactions that are short.
 
-    One that is killed has moved some, which does no harm; where others keep the lock, or the disk
+    One that is killed has copied some, which does no harm; where others keep the lock, or the disk
     is full or nearly so, the rest stays for the next.
     """
-    if not runs(db) or db.room() < LEAST_ROOM:
+    last = db.one("SELECT max(run) FROM runs")[0]
+    if last is None or db.room() < LEAST_ROOM:
         return
     with suppress(Busy, InputOutput, OutcomeUnknown):
         for table in KEYS:
-            _in_parts(db, partial(_move, db, table))
+            _in_parts(db, partial(_copy, db, table, last))
+        _drop(db, last)
 
 
 def leave(db: Database, pairs: list[tuple[int, int]]) -> None:
     """Note pairs of a tag and a row number that are to be taken out of the identities."""
-    db.run_many(f"INSERT INTO leaving VALUES ({left(db) + 1:d}, ?, ?)", sorted(pairs))
+    db.insert_many("leaving", f"({left(db) + 1:d}, ?, ?)", sorted(pairs))
 
 
 def left(db: Database) -> int:
@@ -89,54 +96,76 @@ def take_out(db: Database) -> None:
         _in_parts(db, partial(_take, db, runs))
 
 
-def _in_parts(db: Database, act: Callable[[float], None]) -> None:
-    """Act on the keys up to a growing part of all that there can be, each in a transaction."""
+def _in_parts(db: Database, act: Callable[[float, float], None]) -> None:
+    """Act on the keys between two parts of all that there can be, each time in a transaction."""
     done, part = 0.0, FIRST_PART
     while done < 1:
-        done = min(1.0, done + part)
+        end = min(1.0, done + part)
         began = time.monotonic()
-        db.begin()
-        try:
-            act(done)
-            db.commit()
-        finally:
-            db.rollback()
+        with _transaction(db):
+            act(done, end)
         took = time.monotonic() - began
-        part = max(LEAST_PART, part * min(2.0, LOCK_SECONDS / took))
+        done, part = end, max(LEAST_PART, part * min(2.0, LOCK_SECONDS / took))
 
 
-def _move(db: Database, table: str, part: float) -> None:
-    """Move the lowest keys of all runs, up to such a part of all keys, into an index."""
+@contextmanager
+def _transaction(db: Database) -> Iterator[None]:
+    db.begin()
+    try:
+        yield
+        db.commit()
+    finally:
+        db.rollback()
+
+
+def _copy(db: Database, table: str, last: int, begin: float, end: float) -> None:
+    """Copy the keys of the runs up to the last that lie between two parts into an index."""
     key = KEYS[table]
-    where, bound = (IN_RUNS, []) if part == 1 else (f"{IN_RUNS} AND {key} <= ?", [_key(key, part)])
-    # OR FAIL: else SQLite keeps all that it changes in memory, to undo the statement.
+    # OR IGNORE: who was killed here has copied some. It keeps nothing in memory to undo either.
     db.run(
-        f"INSERT OR FAIL INTO {table} SELECT {key}, user FROM recent_{table} "
-        f"WHERE {where} ORDER BY {key}",
-        *bound,
-    )
-    db.run(f"DELETE FROM recent_{table} WHERE {where}", *bound)
-    db.run(
-        "DELETE FROM runs "
-        "WHERE NOT EXISTS (SELECT 1 FROM recent_identities WHERE run = runs.run) "
-        "AND NOT EXISTS (SELECT 1 FROM recent_tokens WHERE run = runs.run)"
+        f"INSERT OR IGNORE INTO {table} SELECT {key}, user FROM recent_{table} "
+        f"WHERE run IN (SELECT run FROM runs WHERE run <= ?) AND {key} >= ? AND {key} < ? "
+        f"ORDER BY {key}",
+        last,
+        _key(key, begin),
+        _key(key, end),
     )
 
 
-def _take(db: Database, runs: str, part: float) -> None:
-    """Take out the lowest tags of some runs, up to such a part of all."""
-    bound = (1 << 63) - 1 if part == 1 else _key("tag", part)
-    where = "run IN (SELECT value FROM json_each(?)) AND tag <= ?"
+def _drop(db: Database, last: int) -> None:
+    """Drop the runs up to the last, which are in the indexes by now.
+
+    All at once if there is no other: SQLite then frees the pages and looks at no row.
+    """
+    for table in KEYS:
+        with _transaction(db):
+            if db.row("SELECT 1 FROM runs WHERE run > ?", last) is not None:
+                break
+            db.run(f"DELETE FROM recent_{table}")
+            if table == [*KEYS][-1]:
+                db.run("DELETE FROM runs")
+    for (run,) in db.rows("SELECT run FROM runs WHERE run <= ?", last):
+        with _transaction(db):
+            for table in KEYS:
+                db.run(f"DELETE FROM recent_{table} WHERE run = ?", run)
+            db.run("DELETE FROM runs WHERE run = ?", run)
+
+
+def _take(db: Database, runs: str, begin: float, end: float) -> None:
+    """Take out the tags of some runs that lie between two parts."""
+    bounds = runs, _key("tag", begin), _key("tag", end)
+    where = "run IN (SELECT value FROM json_each(?)) AND tag >= ? AND tag < ?"
     db.run(
         "DELETE FROM identities "
         f"WHERE (tag, user) IN (SELECT tag, user FROM leaving WHERE {where})",
-        runs,
-        bound,
+        *bounds,
     )
-    db.run(f"DELETE FROM leaving WHERE {where}", runs, bound)
+    db.run(f"DELETE FROM leaving WHERE {where}", *bounds)
 
 
-def _key(key: str, part: float) -> int | bytes:
+def _key(key: str, part: float) -> float | bytes:
     """Return the key below which such a part of all random keys lies."""
+    if part == 1:  # above all of them
+        return 2.0**63 if key == "tag" else b"\xff" * 17
     high = int(part * (1 << 32))
     return (high << 32) - (1 << 63) if key == "tag" else high.to_bytes(4, "big") + bytes(12)

@@ -12,6 +12,7 @@ from bunkerctl.model import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from bunkerctl.store.connection import Database
 
@@ -142,24 +143,29 @@ def clear(
     ids = jsontext.dumps(list(people))
     tags = jsontext.dumps(sorted({tag for own in people.values() for tag in own}))
     counts: dict[int, dict[str, int]] = {user_id: {} for user_id in people}
+    gone: set[tuple[Any, ...]] = set()
     for holding in HOLDINGS:
         if holding.table == "identities" and later:
-            lookup.leave(db, [(tag, user_id) for user_id, own in people.items() for tag in own])
+            gone.update((user_id, tag) for user_id, own in people.items() for tag in own)
+            lookup.leave(db, [(tag, user_id) for user_id, tag in gone])
             for user_id, own in people.items():
                 counts[user_id][holding.counted] = len(own)
             continue
         where, parameters = f"{holding.owner} IN (SELECT value FROM json_each(?))", [ids]
+        columns = ", ".join((holding.owner, *holding.drawers))
         if "tag" in holding.omitted:  # keyed by tag: without the tags it would be a scan
             where, parameters = f"tag IN (SELECT value FROM json_each(?)) AND +{where}", [tags, ids]
+            columns += ", tag"
             if "run" in holding.omitted:
                 where = f"{lookup.IN_RUNS} AND {where}"
-        columns = ", ".join((holding.owner, *holding.drawers))
         rows = db.rows(
             f"DELETE FROM {holding.table} WHERE {where} RETURNING {columns}", *parameters
         )
-        drawer.zero(db, [place for row in rows for place in row[1:]])
-        if later and holding.counted == "identities":  # which are counted already
-            continue
+        if "tag" in holding.omitted:  # what an import is just moving is in two tables
+            rows = [row for row in rows if row not in gone]
+            gone.update(rows)
+        else:
+            drawer.zero(db, [place for row in rows for place in row[1:]])
         for found in counts.values():
             found.setdefault(holding.counted, 0)
         for row in rows:

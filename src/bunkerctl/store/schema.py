@@ -355,8 +355,9 @@ def _sixth(db: Database) -> None:
         if not rows:
             break
         numbers = {text: audit.number_of(db, text) for text in {row[1] for row in rows}}
-        db.run_many(
-            "INSERT INTO audit VALUES (?, ?, ?, ?, NULL, ?, ?)",
+        db.insert_many(
+            "audit",
+            "(?, ?, ?, ?, NULL, ?, ?)",
             [(seq, numbers[text], *rest) for seq, text, *rest in rows],
         )
         after = rows[-1][0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bunkerctl import jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
 from bunkerctl.model import Tombstone
+from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ _SELECT = "SELECT token, exptoken, created_at, erased_at, reason, counts, event 
 
 def put(db: Database, some: dict[int, Tombstone]) -> None:
     """Add tombstones by the row numbers of the people, to whom their tokens lead already."""
-    db.run_many(
-        "INSERT INTO tombstones VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    db.insert_many(
+        "tombstones",
+        "(?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 user_id,
-                uuids.to_bytes(one.token),
-                one.exptoken and uuids.to_bytes(one.exptoken),
+                blob(uuids.to_bytes(one.token)),
+                one.exptoken and blob(uuids.to_bytes(one.exptoken)),
                 one.created_at,
                 one.erased_at,
                 one.reason,

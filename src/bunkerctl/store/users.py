@@ -13,13 +13,16 @@ from bunkerctl import crypto, jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
 from bunkerctl.model import IDENTITY_KINDS, Expiration, Hold, User, Value
 from bunkerctl.store import drawer
+from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from bunkerctl.store.connection import Database
+
+TAGS_AT_ONCE, FEW_TAGS = 10_000, 250
 
 _COLUMNS = """
     SELECT u.id, u.token, u.created_at, u.updated_at, u.version, d.bytes,
@@ -96,35 +99,61 @@ def page(
             limit,
         )
     ]
-    found.sort(key=itemgetter(1))
+    # Whoever is just being moved is in both.
+    found = sorted({row[0]: row for row in found}.values(), key=itemgetter(1))
     return [_user(row) for row in (found[:limit] if limit >= 0 else found)]
 
 
 class Fresh:
-    """A person on the way in: what the row, the drawer and the event of it will say.
+    """People on the way in: what the rows, the drawer and the events of them will say.
 
-    `at` is when it was created and updated, in Unix seconds; None means now.
+    Side by side, a list for each thing, so that thousands are soon passed on, to SQLite too.
+    `owners` says of each tag whose it is, by the place in the other lists. `at` is when all of them
+    were created and updated, in Unix seconds; None means now.
     """
 
-    __slots__ = ("at", "commitment", "content", "fields", "tags", "token", "version")
+    def __init__(self, *columns: list[Any]) -> None:
+        self.at: tuple[int, int] | None = None
+        self.version = 1
+        self.tokens: list[bytes]
+        self.contents: list[bytes]
+        self.fields: list[tuple[str, ...]]
+        self.tags: list[int]
+        self.owners: list[int]
+        columns = columns or ([], [], [], [], [])
+        self.tokens, self.contents, self.fields, self.tags, self.owners = columns
 
-    def __init__(
-        self,
-        token: str,
-        at: tuple[int, int] | None,
-        version: int,
-        tags: Collection[int],
-        fields: Sequence[str],
-        packed: tuple[bytes, str],
-    ) -> None:
-        self.token, self.at, self.version = token, at, version
-        self.tags, self.fields = tags, fields
-        self.content, self.commitment = packed
+    def __len__(self) -> int:
+        return len(self.tokens)
 
-    def parts(self) -> tuple[Any, ...]:
-        """Return what another one like it is made of: numbers, texts, bytes, and tuples of them."""
-        packed = self.content, self.commitment
-        return self.token, self.at, self.version, tuple(self.tags), self.fields, packed
+    def add(self, token: bytes, content: bytes, fields: tuple[str, ...], tags: set[int]) -> None:
+        self.owners += [len(self.tokens)] * len(tags)
+        self.tags += tags
+        self.tokens.append(token)
+        self.contents.append(content)
+        self.fields.append(fields)
+
+    def skip(self) -> None:
+        """Add nobody: who lies there is not ready."""
+        self.add(b"", b"", (), set())
+
+    def columns(self) -> tuple[list[Any], ...]:
+        return self.tokens, self.contents, self.fields, self.tags, self.owners
+
+    def some(self, begin: int, end: int) -> Fresh:
+        """Return those at the places from `begin` to before `end`."""
+        if (begin, end) == (0, len(self)):
+            return self
+        from bisect import bisect_left
+
+        first, last = bisect_left(self.owners, begin), bisect_left(self.owners, end)
+        return Fresh(
+            self.tokens[begin:end],
+            self.contents[begin:end],
+            self.fields[begin:end],
+            self.tags[first:last],
+            [owner - begin for owner in self.owners[first:last]],
+        )
 
 
 def next_id(db: Database) -> int:
@@ -142,7 +171,7 @@ def reserve(db: Database, token: str) -> int:
     return user_id
 
 
-def insert(db: Database, people: list[Fresh], now: int, run: int | None = None) -> int:
+def insert(db: Database, people: Fresh, now: int, run: int | None = None) -> int:
     """Add people, whose tokens and identities are free; return the id of the first.
 
     Those behind it have the ids behind it. `run` is as for `lookup.add`.
@@ -150,29 +179,52 @@ def insert(db: Database, people: list[Fresh], now: int, run: int | None = None) 
     from bunkerctl.store import lookup  # no hot command that only reads needs it
 
     first = next_id(db)
-    place = drawer.put_many(db, [one.content for one in people])
-    rows = [
-        (user_id, uuids.to_bytes(one.token), place, *(one.at or (now, now)), one.version)
-        for place, (user_id, one) in enumerate(enumerate(people, first), place)
-    ]
-    db.run_many("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?)", rows)
-    lookup.add(db, "tokens", [(row[1], row[0]) for row in rows], run)
-    tags = [(tag, user_id) for user_id, one in enumerate(people, first) for tag in one.tags]
-    lookup.add(db, "identities", tags, run)
+    numbers = range(first, first + len(people))
+    place = drawer.put_many(db, people.contents)
+    created_at, updated_at = people.at or (now, now)
+    places = range(place, place + len(people))
+    db.insert_many(
+        "users",
+        f"(?, ?, ?, {created_at:d}, {updated_at:d}, {people.version:d})",
+        list(zip(numbers, map(blob, people.tokens), places, strict=True)),
+    )
+    lookup.add(db, "tokens", zip(people.tokens, numbers, strict=True), run)
+    owners = [first + owner for owner in people.owners]
+    lookup.add(db, "identities", zip(people.tags, owners, strict=True), run)
     return first
 
 
-def taken(db: Database, tags: Iterable[int]) -> set[int]:
+def taken(db: Database, tags: list[int]) -> set[int]:
     """Return which of the tags a living user has."""
     from bunkerctl.store import lookup
 
-    wanted = jsontext.dumps(list(tags))
-    among = "tag IN (SELECT value FROM json_each(?))"
-    found = {tag for (tag,) in db.rows(f"SELECT tag FROM identities WHERE {among}", wanted)}
-    if lookup.runs(db):  # that each tag were looked for in each run would take longer
-        rows = db.rows(f"SELECT tag FROM recent_identities WHERE +{among}", wanted)
-        found.update(tag for (tag,) in rows)
-    return found
+    if not tags:
+        return set()
+    wanted = jsontext.dumps(sorted(tags))  # in the order of the index
+    rows = db.rows("SELECT tag FROM json_each(?) CROSS JOIN identities ON tag = value", wanted)
+    if lookup.runs(db):
+        tag = "tag" if len(tags) <= FEW_TAGS else "+tag"  # which goes through all of each run
+        rows += db.rows(
+            "SELECT tag FROM runs CROSS JOIN recent_identities USING (run)"
+            f" WHERE {tag} IN (SELECT value FROM json_each(?))",
+            wanted,
+        )
+    return {tag for (tag,) in rows}
+
+
+def all_tags(db: Database) -> Iterator[list[int]]:
+    """Yield all tags in pages, each read by itself: one that is taken all the while is there.
+
+    Those in runs come first, for they may be moved into the index meanwhile.
+    """
+    for (run,) in db.rows("SELECT run FROM runs"):
+        yield [tag for (tag,) in db.rows("SELECT tag FROM recent_identities WHERE run = ?", run)]
+    after: int | None = -(1 << 63)
+    sql = "SELECT tag FROM identities WHERE tag >= ? ORDER BY tag LIMIT ?"
+    while after is not None:
+        page = [tag for (tag,) in db.rows(sql, after, TAGS_AT_ONCE)]
+        yield page
+        after = page[-1] + 1 if len(page) == TAGS_AT_ONCE and page[-1] < (1 << 63) - 1 else None
 
 
 def replace(
@@ -332,15 +384,20 @@ def is_named(db: Database, token: bytes, user_id: int) -> bool:
     return db.row(sql, token, user_id) is not None
 
 
-def pack(identities: dict[str, str], record: dict[str, Any]) -> tuple[bytes, str]:
-    """Return what goes into the drawer, and the commitment to it for the audit trail."""
-    salt = crypto.random_bytes(crypto.SALT_BYTES)
-    body = jsontext.dumps(record).encode()
-    if all(str(record[kind]) == value for kind, value in identities.items()):
-        header = "".join([kind[0] for kind in identities])
-    else:
-        header = jsontext.dumps(identities)
-    return salt + header.encode() + b"\n" + body, crypto.commitment(salt, body)
+def pack(identities: dict[str, str], record: dict[str, Any], body: bytes, salt: bytes) -> bytes:
+    """Return what goes into the drawer; `body` is the record as JSON, the salt a new one."""
+    header = ""
+    for kind, value in identities.items():
+        header += kind[0]
+        if record[kind] != value and str(record[kind]) != value:
+            header = jsontext.dumps(identities)
+            break
+    return salt + header.encode() + b"\n" + body
+
+
+def commitment_to(content: bytes) -> str:
+    """Return the commitment to what lies in the drawer (hex), for the audit trail."""
+    return crypto.commitment(content[: crypto.SALT_BYTES], body_of(content))
 
 
 def body_of(content: bytes) -> bytes:

@@ -1,0 +1,86 @@
+"""Known: which tags are taken, without a look at a page of the index for each.
+
+Tags are random: each that is looked up in a large index decrypts a page of its own. A filter in
+front of it tells of nearly all of those that are not taken.
+"""
+
+from __future__ import annotations
+
+from bunkerctl.bloom import Bloom
+from bunkerctl.errors import IntegrityFailure
+from bunkerctl.store import audit, state
+from bunkerctl.store import users as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bunkerctl.vault import Vault
+
+WORTH = 16
+"""Among how many times as many as there were new people, those who are there are read."""
+MOST_TOUCHED = 1000
+"""Of how many people whom others have touched it is found out which tags they have by now."""
+
+
+class Known:
+    """What may be taken in a vault: the tags of all who were there at a time, and all added since.
+
+    What others do is in the audit trail, with the person that it was about.
+    """
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._filter = Bloom()
+        self._added = 0
+        self._read = False
+        self.size = 0
+        """How many events the trail had when the filter knew of all tags."""
+
+    def read(self, people: int) -> None:
+        """Count new people; read who is there, once that is worth while. Not in a transaction.
+
+        In pages: a long read would keep the pages of erased people alive. What others add
+        meanwhile is in the trail behind `size`.
+        """
+        self._added += people
+        if self._read:
+            return
+        vault = self._vault
+        with vault.reading():
+            living, size = state.totals(vault.db).living, audit.tree(vault.db).size
+        if living <= WORTH * self._added:
+            for tags in store.all_tags(vault.db):
+                self._filter.add(tags)
+            self._read, self.size = True, size
+
+    def taken(self, size: int, tags: list[int]) -> set[int]:
+        """Return which of some tags are taken, in a transaction that has seen `size` events.
+
+        They are added, for their owners come in with it, and with the size that it has then.
+        """
+        told = self._read and self._catch_up(size)
+        suspects = self.add(tags)
+        return store.taken(self._vault.db, suspects if told else tags)
+
+    def add(self, tags: Iterable[int]) -> list[int]:
+        """Add tags; return those that may have been taken."""
+        return self._filter.add(tags)
+
+    def _catch_up(self, size: int) -> bool:
+        """Add the tags of whom others have touched; return whether all are known."""
+        if size == self.size:
+            return True
+        db = self._vault.db
+        touched = audit.users_between(db, self.size, size, MOST_TOUCHED + 1)
+        self.size = size
+        try:
+            people = store.by_ids(db, touched) if len(touched) <= MOST_TOUCHED else None
+        except IntegrityFailure:  # a record is damaged
+            people = None
+        if people is None:
+            self._read, self._added = False, 0
+            return False
+        for user in people:
+            self.add(self._vault.tags(user.identities))
+        return True
