@@ -138,7 +138,7 @@ def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
         Held: a legal hold bars it.
     """
     with vault.transaction() as tx:
-        found = _forgettable(tx, identity)
+        found = _forgettable(tx, identity, {})
         if isinstance(found, errors.BunkerError):
             raise found
         return found
@@ -152,7 +152,8 @@ def forget(tx: Transaction, whose: list[Identity]) -> list[tuple[Tombstone, bool
     """
     from bunkerctl import erasure
 
-    found = [_forgettable(tx, identity) for identity in whose]
+    near = _nearby(tx.vault, whose)
+    found = [_forgettable(tx, identity, near) for identity in whose]
     going = {one.token: one for one in found if isinstance(one, User)}
     left = erasure.erase_all(tx, list(going.values()), action="user.forget", reason="request")
     tombstones = {one.token: one for one in left}
@@ -172,12 +173,28 @@ def forget(tx: Transaction, whose: list[Identity]) -> list[tuple[Tombstone, bool
     return done
 
 
-def _forgettable(tx: Transaction, identity: Identity) -> User | Tombstone | Refusal:
+def _nearby(vault: Vault, whose: list[Identity]) -> dict[tuple[str, str], User]:
+    """Look many people up at once, by their identities, which is faster than one by one."""
+    if len(whose) == 1:
+        return {}
+    tags = {vault.tag(one.kind, one.value) for one in whose if one.kind != "token"}
+    return {
+        identity: user
+        for user in store.by_tags(vault.db, tags)
+        for identity in user.identities.items()
+    }
+
+
+def _forgettable(
+    tx: Transaction, identity: Identity, near: dict[tuple[str, str], User]
+) -> User | Tombstone | Refusal:
     from bunkerctl import erasure
 
     try:
         with tx.attempt("user.forget", asks_first=True):
-            found = find_or_tombstone(tx.vault, identity)
+            found: User | Tombstone | None = near.get((identity.kind, identity.value))
+            if found is None:
+                found = find_or_tombstone(tx.vault, identity)
             if isinstance(found, User):
                 erasure.check_not_held(found, tx.now)
             return found

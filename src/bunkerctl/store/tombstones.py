@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from bunkerctl import jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
 from bunkerctl.model import Tombstone
@@ -113,12 +115,14 @@ def _tombstone(row: tuple[Any, ...]) -> Tombstone:
         created_at=row[2],
         erased_at=row[3],
         reason=row[4],
-        counts=_counts(row[5]),
+        counts=dict(_counts(row[5])),
         event=row[6],
     )
 
 
+@lru_cache
 def _counts(text: str) -> dict[str, int]:
+    """Read counts, which many have in common; not to be changed."""
     try:
         counts = jsontext.loads(text.encode())
     except Invalid:

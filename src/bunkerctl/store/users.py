@@ -70,6 +70,19 @@ def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
     return None
 
 
+def by_tags(db: Database, tags: Iterable[int]) -> list[User]:
+    """Return the users to whom some tags lead."""
+    wanted = jsontext.dumps(sorted(tags))  # in the order of the index
+    rows = db.rows(
+        f"{_SELECT} WHERE u.id IN ("
+        " SELECT user FROM json_each(?1) CROSS JOIN identities ON tag = value UNION ALL"
+        " SELECT user FROM runs CROSS JOIN recent_identities USING (run)"
+        " WHERE tag IN (SELECT value FROM json_each(?1)))",
+        wanted,
+    )
+    return [_user(row) for row in rows]
+
+
 def token_of(db: Database, user_id: int) -> str:
     """Return a user's token, though its record may be damaged."""
     return uuids.to_text(db.one("SELECT token FROM users WHERE id = ?", user_id)[0])
