@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bunkerctl.vault import Transaction, Vault
 
 FIRST_BATCH, LEAST_BATCH, BATCH, BATCH_BYTES = 500, 100, 2000, 1 << 20
-LOCK_SECONDS = 0.1
+LOCK_SECONDS, WAL_PAGES = 0.1, 8000
 SMALL_BATCH, SMALL_BATCH_BYTES = 5, 256 * 1024
 LARGE, MOST_LEFT = 2000, 256
 """In a sweep of how many the hashes of identities are taken out later, and of how many batches."""
@@ -106,7 +106,7 @@ def run(
         progress.begin("people erased", most)
         erased: list[str] = []
         try:
-            with vault.db.in_bulk():
+            with vault.db.in_bulk(wal_pages=WAL_PAGES):
                 failed = _erase_due(vault, plan.now, most, erased, progress)
                 lookup.settle(vault.db)  # what a killed import has left
             residue = erasure.finish(vault, alone=True)

@@ -249,16 +249,19 @@ class Database:
                 self._connection.close()
 
     @contextmanager
-    def in_bulk(self, cache_kib: int = BULK_CACHE_KIB) -> Iterator[None]:
+    def in_bulk(
+        self, cache_kib: int = BULK_CACHE_KIB, wal_pages: int = BULK_WAL_PAGES
+    ) -> Iterator[None]:
         """Run a block that changes pages all over the database, many of them again and again.
 
         They stay in memory for longer, and where the disk has room they go from the WAL into the
-        database less often. Between two transactions whoever waits for the lock can take it.
+        database less often, after `wal_pages`: that commit takes longest. Between two transactions
+        whoever waits for the lock can take it.
         """
         self._in_bulk = True
         self.run(f"PRAGMA cache_size = -{cache_kib}")
         if self.room() >= ROOM_FOR_BULK:
-            self.run(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
+            self.run(f"PRAGMA wal_autocheckpoint = {wal_pages}")
         try:
             yield
         finally:
