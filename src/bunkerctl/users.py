@@ -138,7 +138,7 @@ def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
         Held: a legal hold bars it.
     """
     with vault.transaction() as tx:
-        found = _forgettable(tx, identity, {})
+        found = _forgettable(tx, identity)
         if isinstance(found, errors.BunkerError):
             raise found
         return found
@@ -152,8 +152,8 @@ def forget(tx: Transaction, whose: list[Identity]) -> list[tuple[Tombstone, bool
     """
     from bunkerctl import erasure
 
-    near = _nearby(tx.vault, whose)
-    found = [_forgettable(tx, identity, near) for identity in whose]
+    look_up(tx.vault, whose)
+    found = [_forgettable(tx, identity) for identity in whose]
     going = {one.token: one for one in found if isinstance(one, User)}
     left = erasure.erase_all(tx, list(going.values()), action="user.forget", reason="request")
     tombstones = {one.token: one for one in left}
@@ -173,28 +173,12 @@ def forget(tx: Transaction, whose: list[Identity]) -> list[tuple[Tombstone, bool
     return done
 
 
-def _nearby(vault: Vault, whose: list[Identity]) -> dict[tuple[str, str], User]:
-    """Look many people up at once, by their identities, which is faster than one by one."""
-    if len(whose) == 1:
-        return {}
-    tags = {vault.tag(one.kind, one.value) for one in whose if one.kind != "token"}
-    return {
-        identity: user
-        for user in store.by_tags(vault.db, tags)
-        for identity in user.identities.items()
-    }
-
-
-def _forgettable(
-    tx: Transaction, identity: Identity, near: dict[tuple[str, str], User]
-) -> User | Tombstone | Refusal:
+def _forgettable(tx: Transaction, identity: Identity) -> User | Tombstone | Refusal:
     from bunkerctl import erasure
 
     try:
         with tx.attempt("user.forget", asks_first=True):
-            found: User | Tombstone | None = near.get((identity.kind, identity.value))
-            if found is None:
-                found = find_or_tombstone(tx.vault, identity)
+            found = find_or_tombstone(tx.vault, identity)
             if isinstance(found, User):
                 erasure.check_not_held(found, tx.now)
             return found
@@ -208,8 +192,31 @@ def token_of(vault: Vault, identity: Identity) -> str:
         return find_or_tombstone(vault, identity).token
 
 
+def look_up(vault: Vault, whose: list[Identity]) -> None:
+    """Look many people up together, which is faster: `find` has them, in the same transaction.
+
+    Not whoever is asked for twice: what is done first is to be seen by what comes behind it.
+    """
+    if len(whose) == 1:
+        return
+    asked: dict[tuple[str, str], int] = {}
+    for one in whose:
+        identity = (one.kind, one.value)
+        asked[identity] = asked.get(identity, 0) + 1
+    tags = [vault.tag(*identity) for identity in asked if identity[0] != "token"]
+    tokens = [value for kind, value in asked if kind == "token"]
+    for user in store.by_tags_and_tokens(vault.db, tags, tokens):
+        names = [("token", user.token), *user.identities.items()]
+        own = [identity for identity in names if identity in asked]
+        if len(own) == 1 and asked[own[0]] == 1:
+            vault.near[own[0]] = user
+
+
 def find(vault: Vault, identity: Identity) -> User:
     """Return the living user with an identity, in the caller's transaction; raise NotFound."""
+    near = vault.near.pop((identity.kind, identity.value), None)
+    if near is not None:
+        return near
     if identity.kind == "token":
         user = store.by_token(vault.db, identity.value)
     else:
@@ -221,7 +228,7 @@ def find(vault: Vault, identity: Identity) -> User:
 
 def find_or_tombstone(vault: Vault, identity: Identity) -> User | Tombstone:
     """Return a user; an erased one is found by its token alone."""
-    if identity.kind == "token":
+    if identity.kind == "token" and ("token", identity.value) not in vault.near:
         from bunkerctl.store import tombstones
 
         tombstone = tombstones.by_token(vault.db, identity.value)

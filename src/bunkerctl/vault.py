@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
+    from bunkerctl.model import User
+
 FEW_EVENTS = 100
 """For more of them at once it pays to load the faster hash."""
 
@@ -55,6 +57,8 @@ class Vault:
         self.index_key: bytes | None = None
         """That of the database, where it is known already."""
         self._tagger: Callable[[str, str], int] | None = None
+        self.near: dict[tuple[str, str], User] = {}
+        """Who was looked up together in this transaction, by the identity or token asked for."""
 
     def now(self) -> int:
         return int(self._clock())
@@ -94,6 +98,7 @@ class Vault:
             if keep:
                 self._commit(tx)
         finally:
+            self.near.clear()
             self.db.rollback()
 
     @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from bunkerctl import errors, files, identities
+from bunkerctl import errors, files, identities, users
 from bunkerctl.cli.output import Failure
 from bunkerctl.model import Tombstone
 
@@ -89,6 +89,7 @@ def one_by_one(act: Act) -> Acts:
 
     def acts(tx: Transaction, whose: list[Identity]) -> list[Answer | errors.BunkerError]:
         done: list[Answer | errors.BunkerError] = []
+        users.look_up(tx.vault, whose)
         for identity in whose:
             try:
                 done.append(act(tx, identity))

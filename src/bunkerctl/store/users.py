@@ -70,15 +70,18 @@ def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
     return None
 
 
-def by_tags(db: Database, tags: Iterable[int]) -> list[User]:
-    """Return the users to whom some tags lead."""
-    wanted = jsontext.dumps(sorted(tags))  # in the order of the index
+def by_tags_and_tokens(db: Database, tags: list[int], tokens: list[str]) -> list[User]:
+    """Return the users to whom some tags and tokens lead."""
     rows = db.rows(
         f"{_SELECT} WHERE u.id IN ("
         " SELECT user FROM json_each(?1) CROSS JOIN identities ON tag = value UNION ALL"
         " SELECT user FROM runs CROSS JOIN recent_identities USING (run)"
-        " WHERE tag IN (SELECT value FROM json_each(?1)))",
-        wanted,
+        " WHERE tag IN (SELECT value FROM json_each(?1)) UNION ALL"
+        " SELECT user FROM json_each(?2) CROSS JOIN tokens ON token = unhex(value, '-') UNION ALL"
+        " SELECT user FROM runs CROSS JOIN recent_tokens USING (run)"
+        " WHERE token IN (SELECT unhex(value, '-') FROM json_each(?2)))",
+        jsontext.dumps(sorted(tags)),  # in the order of the index
+        jsontext.dumps(sorted(tokens)),
     )
     return [_user(row) for row in rows]
 
