@@ -268,10 +268,10 @@ def planted(home: Home, *, event: bool = False) -> str:
     db = home.database()
     index_key = db.one("SELECT value FROM meta WHERE name = 'index_key'")[0]
     tag = crypto.identity_tagger(index_key)("login", "eve")
-    content = users.pack({"login": "eve"}, {"login": "eve"}, b'{"login":"eve"}', bytes(16))
+    packed = users.pack({"login": "eve"}, {"login": "eve"}, b'{"login":"eve"}', bytes(16))
     db.begin()
     people = users.Fresh()
-    people.add(uuids.to_bytes(NOBODY), content, ("login",), {tag})
+    people.add(uuids.to_bytes(NOBODY), *packed, ("login",), {tag})
     users.insert(db, people, home.now)
     db.commit()
     db.close()
@@ -354,7 +354,7 @@ def altered_salt(raw: bytes) -> bytes:
 
 def sealed_anew(_raw: bytes) -> bytes:
     record = {"login": "ann", "note": "odd"}
-    packed: bytes = users.pack({"login": "ann"}, record, json.dumps(record).encode(), bytes(16))
+    packed: bytes = users.pack({"login": "ann"}, record, json.dumps(record).encode(), bytes(16))[0]
     return packed
 
 

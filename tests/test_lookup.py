@@ -13,6 +13,7 @@ from bunkerctl import crypto, erasure, files, forks, imports, preparation, sweep
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
 from bunkerctl.store import lookup, state
+from bunkerctl.store.connection import Database
 from bunkerctl.vault import Vault
 from conftest import DAY, Home
 from residue import found
@@ -65,10 +66,10 @@ def people(first: int = 0, count: int = COUNT) -> str:
     )
 
 
-def broken_off(home: Home) -> None:
+def broken_off(home: Home, first: int = 0) -> None:
     """Import people from a pipe that breaks: what was added is in runs still."""
     out, err = io.BytesIO(), io.BytesIO()
-    shell = Shell(Breaking(people().encode()), out, err, home.environment, lambda: home.now)
+    shell = Shell(Breaking(people(first).encode()), out, err, home.environment, lambda: home.now)
     assert door.run(["user", "import", "-", "--json"], shell) == 9
     assert "added and 0 updated before that are in" in err.getvalue().decode()
     assert rows(home, "runs") > 1
@@ -342,3 +343,27 @@ def test_a_backup_has_nothing_of_whom_a_killed_sweep_had_erased(
     home.ok(f"backup create {home.directory}/backup")
     assert rows(home, "leaving") == 0
     assert rows(home, "identities") == 2
+
+
+def test_who_is_slow_to_settle_drops_no_run_that_was_begun_since(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another import settles the same runs meanwhile, and is broken off with runs of its own."""
+    drop = lookup._drop
+
+    def late(db: Database, last: int) -> None:
+        monkeypatch.setattr(lookup, "_drop", drop)
+        broken_off(home, first=100)
+        assert rows(home, "recent_tokens") > 0
+        drop(db, last)
+
+    broken_off(home)
+    monkeypatch.setattr(lookup, "_drop", late)
+    home.ok("exp sweep")
+    known = tokens(home)
+    everybody_is_found = len(known) == rows(home, "users")
+    assert everybody_is_found is True
+    assert rows(home, "users") == rows(home, "tokens") + rows(home, "recent_tokens")
+    for login in (min(known), max(known)):
+        assert home.run("user add --json", json.dumps({"login": login})).code == 5
+    check_whole(home)

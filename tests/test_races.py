@@ -12,17 +12,13 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import forks, imports, keys, preparation, sweep, users
+from bunkerctl import forks, imports, preparation, sweep, users
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
-from bunkerctl.directory import read_header
-from bunkerctl.model import Origin
-from bunkerctl.vault import Surroundings, Transaction, Vault, open_vault
+from bunkerctl.vault import Transaction, Vault
 from conftest import DAY, Home
 from residue import found
-from wholeness import check_whole, heed_signals
-
-ORIGIN = Origin(actor="cron", os_user="cron", uid=1, host="here", reason=None, ref=None)
+from wholeness import check_whole, heed_signals, opened
 
 
 class Terminal(io.BytesIO):
@@ -54,20 +50,7 @@ class Slow(Vault):
 
 
 def slow(home: Home, between: Callable[[], object]) -> Vault:
-    header = read_header(str(home.vault))
-    master = keys.parse(home.key_file.read_bytes(), "the key file")
-    session = keys.Session(
-        environment=home.environment,
-        attended=False,
-        seconds=None,
-        tell=print,
-        owner=None,
-        unlocked=False,
-    )
-    surroundings = Surroundings(
-        origin=ORIGIN, session=session, lock_wait=5.0, clock=lambda: home.now
-    )
-    vault = open_vault(str(home.vault), header, master, surroundings)
+    vault = opened(home)
     vault.__class__ = Slow
     vault.between = between  # type: ignore[attr-defined]
     return vault
@@ -95,7 +78,7 @@ def test_who_was_confirmed_is_erased_though_the_identity_is_anothers_by_then(hom
     home.ok("user get login:bob")
 
 
-@pytest.mark.parametrize("login", ["u3", "other"])
+@pytest.mark.parametrize("login", ["u3", "u7", "other"])
 def test_who_comes_between_the_look_up_of_an_import_and_its_change_is_seen(
     home: Home, monkeypatch: pytest.MonkeyPatch, login: str
 ) -> None:
@@ -110,7 +93,7 @@ def test_who_comes_between_the_look_up_of_an_import_and_its_change_is_seen(
     tally = imports.Tally()
     rejected = list(imports.run(vault, iter(records), options, tally))
     vault.close()
-    taken = [3] if login == "u3" else []
+    taken = {"u3": [3], "u7": [7]}.get(login, [])
     assert [one.line for one in rejected] == taken
     assert tally.added == 8 - len(taken)
     assert home.ok("status --json").json["users"] == tally.added + 1

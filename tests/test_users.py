@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bunkerctl import users
 from conftest import DAY, Home
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -414,3 +415,27 @@ def test_any_record_comes_back_as_it_was_given(home: Home, record: dict[str, obj
     token = home.ok("user add", json.dumps(record)).out.strip()
     assert home.ok(f"user get {token} --json").json["data"] == record
     home.ok(f"user forget {token} --yes")
+
+
+@pytest.mark.parametrize("most", [users.NEAR_BYTES, 1])
+def test_a_line_sees_what_one_before_it_has_done(
+    home: Home, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """People of a batch are looked up together, and somebody may be in it under several names."""
+    monkeypatch.setattr(users, "NEAR_BYTES", most)
+    ann, bob = home.add(login="ann", email="ann@example.com"), home.add(login="bob")
+    lines = f"login:ann\nlogin:bob\nann@example.com\n{ann}\n{ann}\nlogin:nobody\nlogin:bob\n"
+    result = home.run("exp start - --in 30d -o jsonl", lines)
+    assert result.code == 3
+    done = [json.loads(line) for line in result.out.splitlines()]
+    assert [one.get("token") for one in done] == [ann, bob, ann, ann, ann, None, bob]
+    assert len({one["exptoken"] for one in done if "token" in one}) == 2
+    for mine, count in ((ann, 4), (bob, 2)):
+        events = home.ok(f"audit list {mine} --json").json
+        assert [one["action"] for one in events].count("exp.start") == count
+    result = home.run("exp cancel - -o jsonl", lines)
+    assert result.code == 3
+    left = [json.loads(line).get("expstatus") for line in result.out.splitlines()]
+    assert left == ["none"] * 5 + [None, "none"]
+    forgotten = home.ok("user forget - --yes -o jsonl", f"{ann}\nlogin:ann\n{ann}\n").out
+    assert [json.loads(line)["token"] for line in forgotten.splitlines()] == [ann] * 3

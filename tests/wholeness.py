@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from bunkerctl import merkle, times
+from bunkerctl import keys, merkle, times
+from bunkerctl.directory import read_header
+from bunkerctl.model import Origin
 from bunkerctl.store import audit, schema
 from bunkerctl.store.connection import Database
+from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import Home
 from residue import found
 
 CANARY = "CANARY"
+ORIGIN = Origin(actor="cron", os_user="cron", uid=1, host="here", reason=None, ref=None)
 
 
 def made_now(bare: Home) -> Home:
@@ -24,6 +28,24 @@ def made_now(bare: Home) -> Home:
     bare.now = int(datetime.now(UTC).timestamp())
     bare.ok("init")
     return bare
+
+
+def opened(home: Home) -> Vault:
+    """Open a vault as a job does, in this process."""
+    header = read_header(str(home.vault))
+    master = keys.parse(home.key_file.read_bytes(), "the key file")
+    session = keys.Session(
+        environment=home.environment,
+        attended=False,
+        seconds=None,
+        tell=print,
+        owner=None,
+        unlocked=False,
+    )
+    surroundings = Surroundings(
+        origin=ORIGIN, session=session, lock_wait=5.0, clock=lambda: home.now
+    )
+    return open_vault(str(home.vault), header, master, surroundings)
 
 
 @contextmanager

@@ -142,7 +142,13 @@ def _take_out(vault: Vault, alone: bool) -> bool:
                 stack.enter_context(files.locked(vault.path(LOCK), 0.0))
             except errors.Busy:
                 return False
-        lookup.take_out(vault.db)
+        try:
+            lookup.take_out(vault.db)
+        except errors.IntegrityFailure as error:
+            raise errors.Residue(
+                "erased, but the database is damaged: keyed hashes of identities stay",
+                hint="run `bunkerctl doctor`",
+            ) from error
     return True
 
 

@@ -146,9 +146,10 @@ def _run_batches(
     pace = Pace(LOCK_SECONDS, first=MOST_LINES, least=LEAST_LINES, most=MOST_LINES)
     lookup.settle(vault.db)  # what a killed import has left
     for batch in _told(batches, tally):
-        taker.known.read(len(batch.lines))
-        with vault.reading():
-            odd = taker.look(audit.tree(vault.db).size, batch)
+        with _hinted(tally):
+            taker.known.read(len(batch.lines))
+            with vault.reading():
+                odd = taker.look(audit.tree(vault.db).size, batch)
         whole = odd * FEW_ODD <= len(batch.lines)
         if not whole:
             lookup.settle(vault.db)
@@ -174,8 +175,14 @@ def _run(tx: Transaction, people: int) -> int | None:
 
 def _told(batches: Iterable[Batch], tally: Tally) -> Iterator[Batch]:
     """Pass batches on; if the file fails, or who reads it ahead, tell what is in."""
-    try:
+    with _hinted(tally):
         yield from batches
+
+
+@contextmanager
+def _hinted(tally: Tally) -> Iterator[None]:
+    try:
+        yield
     except errors.BunkerError as error:
         error.hint = _hint(tally)
         raise

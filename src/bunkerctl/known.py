@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 WORTH = 16
 """Among how many times as many as there were new people, those who are there are read."""
-MOST_TOUCHED = 1000
-"""Of how many people whom others have touched it is found out which tags they have by now."""
+MOST_WRITTEN, MOST_BYTES = 1000, 4 << 20
+"""Of how many records that others have written it is found out which tags they have."""
 
 
 class Known:
     """What may be taken in a vault: the tags of all who were there at a time, and all added since.
 
-    What others do is in the audit trail, with the person that it was about.
+    Whose records others have written is in the audit trail, as far as that is not pruned.
     """
 
     def __init__(self, vault: Vault) -> None:
@@ -68,19 +68,29 @@ class Known:
         return self._filter.add(tags)
 
     def _catch_up(self, size: int) -> bool:
-        """Add the tags of whom others have touched; return whether all are known."""
+        """Add the tags of whose records others have written; return whether all are known."""
         if size == self.size:
             return True
+        if self._written_since(size):
+            self.size = size
+            return True
+        self._read, self._added = False, 0
+        return False
+
+    def _written_since(self, size: int) -> bool:
+        """Add the tags; return False if it cannot be told, or is not worth while to tell, whose."""
         db = self._vault.db
-        touched = audit.users_between(db, self.size, size, MOST_TOUCHED + 1)
-        self.size = size
-        try:
-            people = store.by_ids(db, touched) if len(touched) <= MOST_TOUCHED else None
-        except IntegrityFailure:  # a record is damaged
-            people = None
-        if people is None:
-            self._read, self._added = False, 0
+        pruned = audit.pruned(db)
+        if pruned is not None and pruned.tree.size > self.size:
             return False
-        for user in people:
-            self.add(self._vault.tags(user.identities))
+        written = audit.written_between(db, self.size, size, MOST_WRITTEN + 1)
+        if len(written) > MOST_WRITTEN:
+            return False
+        if sum(store.record_sizes(db, written).values()) > MOST_BYTES:
+            return False
+        try:
+            for user in store.by_ids(db, written):
+                self.add(self._vault.tags(user.identities))
+        except IntegrityFailure:  # a record is damaged
+            return False
         return True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from bunkerctl import crypto, errors, identities, jsontext, uuids
 from bunkerctl.model import Identity, Tombstone, User, Value
 from bunkerctl.store import state
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     Refusal = errors.NotFound | errors.Conflict
 
 PAGE = 500
+NEAR_BYTES = 4 << 20
+"""Of records looked up together; whose are behind that are looked up one by one."""
 
 
 class Rules(Value):
@@ -205,7 +205,7 @@ def look_up(vault: Vault, whose: list[Identity]) -> None:
         asked[identity] = asked.get(identity, 0) + 1
     tags = [vault.tag(*identity) for identity in asked if identity[0] != "token"]
     tokens = [value for kind, value in asked if kind == "token"]
-    for user in store.by_tags_and_tokens(vault.db, tags, tokens):
+    for user in store.by_tags_and_tokens(vault.db, tags, tokens, NEAR_BYTES):
         names = [("token", user.token), *user.identities.items()]
         own = [identity for identity in names if identity in asked]
         if len(own) == 1 and asked[own[0]] == 1:
@@ -297,14 +297,8 @@ def prepare(
     if written is None:
         written = jsontext.dumps(record).encode()
         jsontext.check_written(record, written, "the record")
-    content = store.pack(found, record, written, salt)
-    people.add(token, content, _sorted(tuple(record)), vault.tags(found))
-
-
-@lru_cache
-def _sorted(fields: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the fields of a record, of which many have the same."""
-    return tuple(sorted(fields))
+    content, commitment = store.pack(found, record, written, salt)
+    people.add(token, content, commitment, tuple(record), vault.tags(found))
 
 
 def put_in(tx: Transaction, people: store.Fresh, run: int | None = None) -> int:
@@ -315,8 +309,7 @@ def put_in(tx: Transaction, people: store.Fresh, run: int | None = None) -> int:
     first = store.insert(tx.db, people, tx.now, run)
     state.add_living(tx.db, len(people))
     numbers = range(first, first + len(people))
-    commitments = map(store.commitment_to, people.contents)
-    said = zip(people.tokens, numbers, people.fields, commitments, strict=True)
+    said = zip(people.tokens, numbers, people.fields, people.commitments, strict=True)
     tx.event_for_each("user.add", said)
     return first
 
@@ -334,10 +327,9 @@ def change(tx: Transaction, user: User, record: dict[str, Any], rules: Rules) ->
     )
     _check_free(tx, found, user)
     body = jsontext.dumps(record).encode()
-    content = store.pack(found, record, body, crypto.salts(1)[0])
+    content, commitment = store.pack(found, record, body, crypto.salts(1)[0])
     old, new = tx.vault.tags(user.identities), tx.vault.tags(found)
     store.replace(tx.db, user, tx.now, content, old, new)
-    commitment = store.commitment_to(content)
     tx.event("user.update", token=user.token, user=user.id, fields=fields, commitment=commitment)
     return reread(tx, user.id), True
 

@@ -118,14 +118,7 @@ MUTANTS = {
         ),
         patched(
             "users.py",
-            "    for user_id, one in enumerate(people, first):\n"
-            "        tx.event(\n"
-            '            "user.add",\n'
-            "            token=one.token,\n"
-            "            user=user_id,\n"
-            "            fields=one.fields,\n"
-            "            commitment=one.commitment,\n"
-            "        )\n",
+            '    tx.event_for_each("user.add", said)\n',
         ),
     ),
     "event of a release outside the transaction": mutant(
@@ -207,8 +200,13 @@ MUTANTS = {
     ),
     "an import that does not see who came since": mutant(
         "test_races.py::test_who_comes_between_the_look_up_of_an_import_and_its_change_is_seen",
-        "assert [] == [3]",
-        patched("imports.py", "self._others > batch.size:", "self._others > batch.size < 0:"),
+        "assert [] == [7]",
+        patched("known.py", "if self._written_since(size):", "if size:"),
+    ),
+    "a run whose number is given again": mutant(
+        "test_lookup.py::test_who_is_slow_to_settle_drops_no_run_that_was_begun_since",
+        "assert False is True",
+        patched("store/schema.py", " AUTOINCREMENT"),
     ),
     "a sweep that leaves the hashes of identities": mutant(
         "test_lookup.py::test_a_large_sweep_leaves_no_hash_of_an_identity",

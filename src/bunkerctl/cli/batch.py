@@ -138,11 +138,15 @@ def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[A
     for group in files.lines_at_hand(call.stdin(), MAX_ID_BYTES, lambda: pace.size):
         said = [(number, _read(raw, region)) for number, raw in group if raw is None or raw.strip()]
         whose = [one for _, one in said if not isinstance(one, errors.Invalid)]
-        act = partial(_committed, vault, acts, tally, pace, erasing=erasing)
+        act = partial(_committed, vault, acts, pace)
+        finish = partial(_finish, vault, tally) if erasing else list
+        done: Iterator[Answer | errors.BunkerError]
         try:
-            done = iter(act(whose))
+            answers = act(whose)
         except errors.IntegrityFailure:  # somebody's record is damaged: up to there, one by one
-            done = (answer for one in whose for answer in act([one]))
+            done = (answer for one in whose for answer in finish(act([one])))
+        else:
+            done = iter(finish(answers))
         tally.read += len(said)
         for number, one in said:
             answer = one if isinstance(one, errors.Invalid) else next(done)
@@ -155,23 +159,23 @@ def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[A
 
 
 def _committed(
-    vault: Vault,
-    acts: Acts,
-    tally: _Tally,
-    pace: Pace,
-    whose: list[Identity],
-    *,
-    erasing: bool,
+    vault: Vault, acts: Acts, pace: Pace, whose: list[Identity]
 ) -> list[Answer | errors.BunkerError]:
-    """Act on a group in one transaction; what it erased is final when this returns."""
+    """Act on a group in one transaction."""
     with vault.transaction() as tx:
         began = time.monotonic()
         done = acts(tx, whose)
     pace.took(len(whose) or 1, time.monotonic() - began)
-    if erasing:
-        from bunkerctl import erasure
+    return done
 
-        tally.residue = erasure.finish(vault)
+
+def _finish(
+    vault: Vault, tally: _Tally, done: list[Answer | errors.BunkerError]
+) -> list[Answer | errors.BunkerError]:
+    """Make what a group has erased final; return its answers."""
+    from bunkerctl import erasure
+
+    tally.residue = erasure.finish(vault)
     return done
 
 

@@ -106,9 +106,12 @@ def user_of(db: Database, token: bytes) -> int | None:
     return None if row is None else row[0]
 
 
-def users_between(db: Database, after: int, last: int, limit: int) -> list[int]:
-    """Return the row numbers of up to `limit` people whom the events behind one are about."""
-    sql = "SELECT DISTINCT user FROM audit WHERE seq > ? AND seq <= ? AND user IS NOT NULL LIMIT ?"
+def written_between(db: Database, after: int, last: int, limit: int) -> list[int]:
+    """Return the row numbers of up to `limit` people whose record is new since an event."""
+    sql = (
+        "SELECT DISTINCT user FROM audit WHERE seq > ? AND seq <= ?"
+        " AND commitment IS NOT NULL AND user IS NOT NULL LIMIT ?"
+    )
     return [user for (user,) in db.rows(sql, after, last, limit)]
 
 

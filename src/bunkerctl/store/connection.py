@@ -148,7 +148,8 @@ class Database:
         """Insert rows, whose values are as in `(?, ?, 1)`, in a transaction.
 
         Many at once: to run a statement for each takes the driver longer than to insert the row.
-        OR FAIL, or SQLite would keep what it changes in memory, to undo one statement alone.
+        OR FAIL, or SQLite would keep what it changes in memory, to undo one statement alone: if it
+        fails, some rows are in, and the transaction is to be undone.
         """
         insert = f"INSERT OR FAIL INTO {table} VALUES "
         whole = len(rows) - len(rows) % ROWS_AT_ONCE

@@ -55,7 +55,7 @@ def remove(db: Database, table: str, key: Any, user: int) -> None:
 
 
 def begin_run(db: Database) -> int:
-    """Return the number of a new run."""
+    """Return the number of a new run; it is filled in the same transaction."""
     return db.insert("INSERT INTO runs DEFAULT VALUES")
 
 
@@ -133,9 +133,10 @@ def _copy(db: Database, table: str, last: int, begin: float, end: float) -> None
 
 
 def _drop(db: Database, last: int) -> None:
-    """Drop the runs up to the last, which are in the indexes by now.
+    """Drop the runs up to the last, which are in the indexes by now: a run begun since has a
+    higher number.
 
-    All at once if there is no other: SQLite then frees the pages and looks at no row.
+    All at once if there is no such: SQLite then frees the pages and looks at no row.
     """
     for table in KEYS:
         with _transaction(db):

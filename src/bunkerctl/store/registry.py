@@ -109,6 +109,7 @@ IMPERSONAL = {
     "pruned": "hashes of audit events that were pruned",
     "recent_tokens": "as tokens",
     "runs": "numbers of the parts of an import",
+    "sqlite_sequence": "the highest of those numbers",
     "sweeps": "times of the vault's sweeps",
     "tokens": "the random tokens of the living and the erased, and their row numbers",
     "tombstones": "what remains of an erased person: no more than the evidence of the erasure",

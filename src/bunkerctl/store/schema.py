@@ -204,9 +204,10 @@ CREATE TABLE exptokens (
     user INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- What an import has added and not yet moved into the large tables: see store/lookup.py.
+-- What an import has added and not yet moved into the large tables: see store/lookup.py. No number
+-- is given twice: who moves runs must not drop those that others have begun since.
 CREATE TABLE runs (
-    run INTEGER PRIMARY KEY
+    run INTEGER PRIMARY KEY AUTOINCREMENT
 ) STRICT;
 
 CREATE TABLE recent_tokens (

@@ -70,9 +70,9 @@ def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
     return None
 
 
-def by_tags_and_tokens(db: Database, tags: list[int], tokens: list[str]) -> list[User]:
-    """Return the users to whom some tags and tokens lead."""
-    rows = db.rows(
+def by_tags_and_tokens(db: Database, tags: list[int], tokens: list[str], most: int) -> list[User]:
+    """Return users to whom some tags and tokens lead, until `most` bytes of their records."""
+    rows = db.some(
         f"{_SELECT} WHERE u.id IN ("
         " SELECT user FROM json_each(?1) CROSS JOIN identities ON tag = value UNION ALL"
         " SELECT user FROM runs CROSS JOIN recent_identities USING (run)"
@@ -82,6 +82,8 @@ def by_tags_and_tokens(db: Database, tags: list[int], tokens: list[str]) -> list
         " WHERE token IN (SELECT unhex(value, '-') FROM json_each(?2)))",
         jsontext.dumps(sorted(tags)),  # in the order of the index
         jsontext.dumps(sorted(tokens)),
+        column=5,
+        most=most,
     )
     return [_user(row) for row in rows]
 
@@ -131,30 +133,37 @@ class Fresh:
     def __init__(self, *columns: list[Any]) -> None:
         self.at: tuple[int, int] | None = None
         self.version = 1
+        self._sorted: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.tokens: list[bytes]
         self.contents: list[bytes]
+        self.commitments: list[str]
         self.fields: list[tuple[str, ...]]
         self.tags: list[int]
         self.owners: list[int]
-        columns = columns or ([], [], [], [], [])
-        self.tokens, self.contents, self.fields, self.tags, self.owners = columns
+        columns = columns or ([], [], [], [], [], [])
+        self.tokens, self.contents, self.commitments, self.fields, self.tags, self.owners = columns
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def add(self, token: bytes, content: bytes, fields: tuple[str, ...], tags: set[int]) -> None:
+    def add(
+        self, token: bytes, content: bytes, commitment: str, fields: tuple[str, ...], tags: set[int]
+    ) -> None:
+        if fields not in self._sorted:  # most have the same
+            self._sorted[fields] = tuple(sorted(fields))
         self.owners += [len(self.tokens)] * len(tags)
         self.tags += tags
         self.tokens.append(token)
         self.contents.append(content)
-        self.fields.append(fields)
+        self.commitments.append(commitment)
+        self.fields.append(self._sorted[fields])
 
     def skip(self) -> None:
         """Add nobody: who lies there is not ready."""
-        self.add(b"", b"", (), set())
+        self.add(b"", b"", "", (), set())
 
     def columns(self) -> tuple[list[Any], ...]:
-        return self.tokens, self.contents, self.fields, self.tags, self.owners
+        return self.tokens, self.contents, self.commitments, self.fields, self.tags, self.owners
 
     def some(self, begin: int, end: int) -> Fresh:
         """Return those at the places from `begin` to before `end`."""
@@ -166,6 +175,7 @@ class Fresh:
         return Fresh(
             self.tokens[begin:end],
             self.contents[begin:end],
+            self.commitments[begin:end],
             self.fields[begin:end],
             self.tags[first:last],
             [owner - begin for owner in self.owners[first:last]],
@@ -400,20 +410,20 @@ def is_named(db: Database, token: bytes, user_id: int) -> bool:
     return db.row(sql, token, user_id) is not None
 
 
-def pack(identities: dict[str, str], record: dict[str, Any], body: bytes, salt: bytes) -> bytes:
-    """Return what goes into the drawer; `body` is the record as JSON, the salt a new one."""
+def pack(
+    identities: dict[str, str], record: dict[str, Any], body: bytes, salt: bytes
+) -> tuple[bytes, str]:
+    """Return what goes into the drawer, and the commitment to it (hex) for the audit trail.
+
+    `body` is the record as JSON, the salt a new one.
+    """
     header = ""
     for kind, value in identities.items():
         header += kind[0]
         if record[kind] != value and str(record[kind]) != value:
             header = jsontext.dumps(identities)
             break
-    return salt + header.encode() + b"\n" + body
-
-
-def commitment_to(content: bytes) -> str:
-    """Return the commitment to what lies in the drawer (hex), for the audit trail."""
-    return crypto.commitment(content[: crypto.SALT_BYTES], body_of(content))
+    return salt + header.encode() + b"\n" + body, crypto.commitment(salt, body)
 
 
 def body_of(content: bytes) -> bytes:
