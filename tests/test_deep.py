@@ -15,14 +15,12 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import commitments, crypto, jsontext, keys, merkle, uuids
-from bunkerctl.directory import read_header
-from bunkerctl.model import Origin
+from bunkerctl import commitments, crypto, jsontext, merkle, uuids
 from bunkerctl.store import users
 from bunkerctl.store.connection import Database
-from bunkerctl.vault import Surroundings, Vault, open_vault
+from bunkerctl.vault import Vault
 from conftest import DAY, Home, Result
-from wholeness import leaves, put_leaf, tamper
+from wholeness import leaves, opened, put_leaf, tamper
 
 PAGE = 4096
 DEEP = "audit verify --deep --json"
@@ -585,21 +583,7 @@ class Slow(Vault):
 
 
 def slow(home: Home, between: Callable[[], object]) -> Vault:
-    header = read_header(str(home.vault))
-    master = keys.parse(home.key_file.read_bytes(), "the key file")
-    session = keys.Session(
-        environment=home.environment,
-        attended=False,
-        seconds=None,
-        tell=print,
-        owner=None,
-        unlocked=False,
-    )
-    origin = Origin(actor="cron", os_user="cron", uid=1, host="here", reason=None, ref=None)
-    surroundings = Surroundings(
-        origin=origin, session=session, lock_wait=5.0, clock=lambda: home.now
-    )
-    vault = open_vault(str(home.vault), header, master, surroundings)
+    vault = opened(home)
     vault.__class__ = Slow
     vault.between = between  # type: ignore[attr-defined]
     return vault
