@@ -242,6 +242,29 @@ def test_the_runs_of_another_import_stay(home: Home, monkeypatch: pytest.MonkeyP
     db.close()
 
 
+@pytest.mark.parametrize("most", [1, 7, 10_000])
+def test_all_tags_are_read_and_any_of_them_is_found(
+    home: Home, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    broken_off(home)
+    monkeypatch.setattr(lookup, "TAGS_AT_ONCE", most)
+    monkeypatch.setattr(lookup, "FEW_TAGS", most)
+    db = home.database()
+    db.begin()
+    lookup.add(db, "identities", [(-(1 << 63), 1), ((1 << 63) - 1, 1)])  # the least, the greatest
+    held = [
+        tag
+        for table in ("identities", "recent_identities")
+        for (tag,) in db.rows(f"SELECT tag FROM {table}")
+    ]
+    read = [tag for page in lookup.all_tags(db) for tag in page]
+    assert sorted(read) == sorted(held)
+    nobodys = next(tag for tag in range(1 << 20) if tag not in held)
+    assert lookup.taken(db, [*held, nobodys]) == set(held)
+    db.rollback()
+    db.close()
+
+
 def test_a_part_of_the_keys_is_below_a_key_and_the_others_above() -> None:
     bounds = [lookup._key("tag", part / 8) for part in range(9)]
     assert bounds == sorted(bounds)

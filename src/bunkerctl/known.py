@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from bunkerctl.bloom import Bloom
 from bunkerctl.errors import IntegrityFailure
-from bunkerctl.store import audit, state
-from bunkerctl.store import users as store
+from bunkerctl.store import audit, lookup, state, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Known:
         with vault.reading():
             living, size = state.totals(vault.db).living, audit.tree(vault.db).size
         if living <= WORTH * self._added:
-            for tags in store.all_tags(vault.db):
+            for tags in lookup.all_tags(vault.db):
                 self._filter.add(tags)
             self._read, self.size = True, size
 
@@ -61,7 +60,7 @@ class Known:
         """
         told = self._read and self._catch_up(size)
         suspects = self.add(tags)
-        return store.taken(self._vault.db, suspects if told else tags)
+        return lookup.taken(self._vault.db, suspects if told else tags)
 
     def add(self, tags: Iterable[int]) -> list[int]:
         """Add tags; return those that may have been taken."""
@@ -86,10 +85,10 @@ class Known:
         written = audit.written_between(db, self.size, size, MOST_WRITTEN + 1)
         if len(written) > MOST_WRITTEN:
             return False
-        if sum(store.record_sizes(db, written).values()) > MOST_BYTES:
+        if sum(users.record_sizes(db, written).values()) > MOST_BYTES:
             return False
         try:
-            for user in store.by_ids(db, written):
+            for user in users.by_ids(db, written):
                 self.add(self._vault.tags(user.identities))
         except IntegrityFailure:  # a record is damaged
             return False

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bunkerctl.store.connection import Database
 
 Told = tuple[str, "bytes | None", "int | None", "str | None"]
-"""What `append` is given of an event: wording, token, row number of the person, commitment (hex).
+"""What `append` is given of an event: wording, token (16 bytes), row number of the person and
+commitment (hex).
 
 The number is for finding the event alone, and None where whoever wrote it did not know it.
 """

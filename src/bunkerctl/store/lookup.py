@@ -36,6 +36,7 @@ IN_RUNS = "run IN (SELECT run FROM runs)"
 LOCK_SECONDS = 0.12
 LEAST_ROOM = 64 << 20
 FIRST_PART, LEAST_PART = 1 / 16, 1 / 4096
+TAGS_AT_ONCE, FEW_TAGS = 10_000, 250
 
 
 def add(db: Database, table: str, pairs: Iterable[tuple[Any, int]], run: int | None = None) -> None:
@@ -52,6 +53,37 @@ def remove(db: Database, table: str, key: Any, user: int) -> None:
     where = f"{KEYS[table]} = ? AND user = ?"
     db.run(f"DELETE FROM {table} WHERE {where}", key, user)
     db.run(f"DELETE FROM recent_{table} WHERE {IN_RUNS} AND {where}", key, user)
+
+
+def taken(db: Database, tags: list[int]) -> set[int]:
+    """Return which of the tags a living user has."""
+    if not tags:
+        return set()
+    wanted = jsontext.dumps(sorted(tags))  # in the order of the index
+    rows = db.rows("SELECT tag FROM json_each(?) CROSS JOIN identities ON tag = value", wanted)
+    if runs(db):
+        tag = "tag" if len(tags) <= FEW_TAGS else "+tag"  # which goes through all of each run
+        rows += db.rows(
+            "SELECT tag FROM runs CROSS JOIN recent_identities USING (run)"
+            f" WHERE {tag} IN (SELECT value FROM json_each(?))",
+            wanted,
+        )
+    return {tag for (tag,) in rows}
+
+
+def all_tags(db: Database) -> Iterator[list[int]]:
+    """Yield all tags in pages, each read by itself: one that is taken all the while is there.
+
+    Those in runs come first, for they may be moved into the index meanwhile.
+    """
+    for (run,) in db.rows("SELECT run FROM runs"):
+        yield [tag for (tag,) in db.rows("SELECT tag FROM recent_identities WHERE run = ?", run)]
+    after: int | None = -(1 << 63)
+    sql = "SELECT tag FROM identities WHERE tag >= ? ORDER BY tag LIMIT ?"
+    while after is not None:
+        page = [tag for (tag,) in db.rows(sql, after, TAGS_AT_ONCE)]
+        yield page
+        after = page[-1] + 1 if len(page) == TAGS_AT_ONCE and page[-1] < (1 << 63) - 1 else None
 
 
 def begin_run(db: Database) -> int:
@@ -143,8 +175,9 @@ def _drop(db: Database, last: int) -> None:
             if db.row("SELECT 1 FROM runs WHERE run > ?", last) is not None:
                 break
             db.run(f"DELETE FROM recent_{table}")
-            if table == [*KEYS][-1]:
-                db.run("DELETE FROM runs")
+    else:
+        with _transaction(db):
+            db.run("DELETE FROM runs WHERE run <= ?", last)
     for (run,) in db.rows("SELECT run FROM runs WHERE run <= ?", last):
         with _transaction(db):
             for table in KEYS:

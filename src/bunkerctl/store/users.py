@@ -17,12 +17,10 @@ from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from bunkerctl.store.connection import Database
-
-TAGS_AT_ONCE, FEW_TAGS = 10_000, 250
 
 _COLUMNS = """
     SELECT u.id, u.token, u.created_at, u.updated_at, u.version, d.bytes,
@@ -218,39 +216,6 @@ def insert(db: Database, people: Fresh, now: int, run: int | None = None) -> int
     owners = [first + owner for owner in people.owners]
     lookup.add(db, "identities", zip(people.tags, owners, strict=True), run)
     return first
-
-
-def taken(db: Database, tags: list[int]) -> set[int]:
-    """Return which of the tags a living user has."""
-    from bunkerctl.store import lookup
-
-    if not tags:
-        return set()
-    wanted = jsontext.dumps(sorted(tags))  # in the order of the index
-    rows = db.rows("SELECT tag FROM json_each(?) CROSS JOIN identities ON tag = value", wanted)
-    if lookup.runs(db):
-        tag = "tag" if len(tags) <= FEW_TAGS else "+tag"  # which goes through all of each run
-        rows += db.rows(
-            "SELECT tag FROM runs CROSS JOIN recent_identities USING (run)"
-            f" WHERE {tag} IN (SELECT value FROM json_each(?))",
-            wanted,
-        )
-    return {tag for (tag,) in rows}
-
-
-def all_tags(db: Database) -> Iterator[list[int]]:
-    """Yield all tags in pages, each read by itself: one that is taken all the while is there.
-
-    Those in runs come first, for they may be moved into the index meanwhile.
-    """
-    for (run,) in db.rows("SELECT run FROM runs"):
-        yield [tag for (tag,) in db.rows("SELECT tag FROM recent_identities WHERE run = ?", run)]
-    after: int | None = -(1 << 63)
-    sql = "SELECT tag FROM identities WHERE tag >= ? ORDER BY tag LIMIT ?"
-    while after is not None:
-        page = [tag for (tag,) in db.rows(sql, after, TAGS_AT_ONCE)]
-        yield page
-        after = page[-1] + 1 if len(page) == TAGS_AT_ONCE and page[-1] < (1 << 63) - 1 else None
 
 
 def replace(
