@@ -126,8 +126,7 @@ def _batches(
         size = 0
         for token, salt, row in zip(uuids.some(most), crypto.salts(most), left, strict=False):
             number, raw, said = row
-            written = raw if terms.verbatim and raw and jsontext.is_compact(raw) else None
-            if not _add(vault, people, said, terms.rules, token, salt, written):
+            if not _add(vault, people, row, terms, token, salt):
                 people.skip()
                 odd[len(lines)] = said
             lines.append(number)
@@ -147,21 +146,15 @@ def _batches(
         most = min(2 * most, BATCH_LINES)
 
 
-def _add(
-    vault: Vault,
-    people: Fresh,
-    said: jsontext.Json | errors.Invalid,
-    rules: users.Rules,
-    token: bytes,
-    salt: bytes,
-    written: bytes | None,
-) -> bool:
+def _add(vault: Vault, people: Fresh, row: Row, terms: Terms, token: bytes, salt: bytes) -> bool:
     """Add whom a row is about to some people, and tell whether it is a plain and good record."""
+    _, raw, said = row
     if not isinstance(said, dict) or "schema" in said:
         return False
     try:
-        found = users.identify(said, rules.region)
-        rules.check(said)
+        found = users.identify(said, terms.rules.region)
+        terms.rules.check(said)
+        written = raw if terms.verbatim and raw and jsontext.is_compact(raw) else None
         users.prepare(vault, people, said, found, token=token, salt=salt, written=written)
     except errors.Invalid:
         return False
