@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 import bunkerctl
+from bunkerctl import lean
 
 ROOT = Path(bunkerctl.__file__).parent
 FLOORS = (
-    "model errors uuids hashing",
+    "model errors uuids hashing lean",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
     " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines"
     " pace bloom",
@@ -80,6 +81,15 @@ def test_one_module_touches_each_foreign_thing(foreign: str) -> None:
         str(path) for path in FILES if foreign in {name.split(".")[0] for name in imported(path)}
     ]
     assert users == FOREIGN[foreign]
+
+
+def test_what_is_lean_is_taken_from_there() -> None:
+    """Else a hot command would load all of the library for it, sooner or later."""
+    whole = ("contextlib", "functools", "importlib")
+    for path in FILES:
+        for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.module in whole:
+                assert not {alias.name for alias in node.names} & set(lean.__all__), path
 
 
 def test_the_clock_is_read_at_the_door_alone() -> None:

@@ -32,27 +32,16 @@ HOT = {
 SYNCS = 5
 """Those of a WAL that is made, written once, moved into the database and taken away."""
 
-OWN = 43
+OWN = 44
 """How many modules of bunkerctl a hot command loads at most."""
 
 FOREIGN = {
     *("__future__", "_collections", "_datetime", "_functools", "_json", "_operator", "_sha2"),
-    *("_sha256", "_signal", "collections", "contextlib", "datetime", "errno", "fcntl"),
-    *(
-        "functools",
-        "gc",
-        "importlib",
-        "itertools",
-        "keyword",
-        "marshal",
-        "math",
-        "operator",
-        "pwd",
-        "reprlib",
-    ),
-    *("resource", "sqlcipher3", "types", "warnings"),
+    *("_sha256", "_signal", "collections", "datetime", "errno", "fcntl", "gc", "itertools"),
+    *("keyword", "marshal", "math", "operator", "pwd", "reprlib", "resource", "sqlcipher3"),
 }
-"""What it may load of others: no `re`, `enum`, `json`, `hashlib`, Typer, rich or keyring."""
+"""What it may load of others: no `contextlib`, `functools`, `re`, `enum`, `json`,
+`hashlib`, Typer, rich or keyring."""
 
 PEOPLE = 2000
 RECORD_BYTES = 250

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from bunkerctl import files, times, tomllines
+from bunkerctl import files, times
 from bunkerctl.errors import InputOutput, Invalid
 from bunkerctl.model import Value
 
@@ -292,6 +292,8 @@ def check(name: str, text: str) -> None:
 def _read(path: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     content = _content(path)
+    from bunkerctl import tomllines  # no call without such a file needs it
+
     plain = tomllines.read(content)
     settings = _flat(_tree(content, path), "") if plain is None else plain.items()
     for name, value in settings:

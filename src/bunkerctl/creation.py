@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from bunkerctl import ballast, crypto, errors, files, keys, recovery, uuids
 from bunkerctl.directory import (
@@ -18,6 +18,7 @@ from bunkerctl.directory import (
     read_header,
 )
 from bunkerctl.keys import Route
+from bunkerctl.lean import contextmanager
 from bunkerctl.model import Origin
 from bunkerctl.store import schema, state
 from bunkerctl.store.connection import Database

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from itertools import chain
 
 from bunkerctl import audit, forks, users
+from bunkerctl.lean import contextmanager
 from bunkerctl.model import Identity, User, Value
 from bunkerctl.store import audit as trail
 from bunkerctl.store import users as store

@@ -7,9 +7,9 @@ import fcntl
 import os
 import stat
 import time
-from contextlib import contextmanager
 
 from bunkerctl.errors import Busy, Conflict, InputOutput
+from bunkerctl.lean import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

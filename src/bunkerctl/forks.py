@@ -7,10 +7,9 @@ import pickle
 import select
 import signal
 import threading
-from contextlib import contextmanager
-from functools import partial
 
 from bunkerctl.errors import Internal
+from bunkerctl.lean import contextmanager, partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,11 +5,10 @@ Normalisation touches what is indexed, never the record. Normalising twice is on
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from bunkerctl import uuids
 from bunkerctl.errors import Invalid
 from bunkerctl.jsontext import BIDI_CONTROLS, Json
+from bunkerctl.lean import lru_cache
 from bunkerctl.model import IDENTITY_KINDS, Identity
 
 TYPE_CHECKING = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from array import array
-from contextlib import contextmanager
 
 from bunkerctl import (
     errors,
@@ -17,6 +16,7 @@ from bunkerctl import (
     uuids,
 )
 from bunkerctl.known import Known
+from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
 from bunkerctl.pace import Pace
 from bunkerctl.store import audit, expirations, holds, lookup, state, tombstones

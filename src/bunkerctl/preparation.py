@@ -8,11 +8,11 @@ from __future__ import annotations
 import marshal
 import pickle
 from array import array
-from contextlib import contextmanager
 from itertools import chain, islice
 from math import ceil
 
 from bunkerctl import crypto, errors, forks, hashing, jsontext, users, uuids
+from bunkerctl.lean import contextmanager
 from bunkerctl.model import Value
 from bunkerctl.store import users as store
 from bunkerctl.store.users import Fresh

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 from bunkerctl import crypto, errors, files, times, uuids
 from bunkerctl.directory import Recovery, read_header
 from bunkerctl.keys import code
+from bunkerctl.lean import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ one opens it, and all is taken back; after that the new one does, and all is fin
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from bunkerctl import crypto, errors, files, keys, recovery, uuids
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, Succession, read_header, sharers, write_header
 from bunkerctl.keys import Route
+from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit
 from bunkerctl.store.connection import Database

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from bunkerctl import ballast, erasure, errors, times
+from bunkerctl.lean import partial
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.pace import Pace
 from bunkerctl.store import expirations, lookup, state, tombstones, users

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import pickle
 from collections import Counter
-from functools import partial
 from itertools import pairwise
 
 from bunkerctl import audit, forks, hashing, merkle
+from bunkerctl.lean import partial
 from bunkerctl.store import audit as store
 
 TYPE_CHECKING = False

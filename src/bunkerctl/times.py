@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 from bunkerctl.errors import Invalid
+from bunkerctl.lean import lru_cache
 from bunkerctl.model import Value
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

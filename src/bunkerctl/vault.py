@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
 
 from bunkerctl import crypto, errors, files, hashing, keys, uuids
 from bunkerctl.directory import (
@@ -17,6 +16,7 @@ from bunkerctl.directory import (
     write_header,
 )
 from bunkerctl.keys import Route, Session
+from bunkerctl.lean import contextmanager, nullcontext
 from bunkerctl.model import Origin, Value
 from bunkerctl.store import audit, schema, state
 from bunkerctl.store.connection import Database

@@ -8,10 +8,10 @@ person, and who writes one line gets its answer before the next.
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from bunkerctl import errors, files, identities, users
 from bunkerctl.cli.output import Failure
+from bunkerctl.lean import partial
 from bunkerctl.model import Tombstone
 
 TYPE_CHECKING = False

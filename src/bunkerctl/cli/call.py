@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 import pwd
-from contextlib import nullcontext
 
 from bunkerctl import config, errors, escapes, files, identities, times
 from bunkerctl.cli import keysource, output
 from bunkerctl.cli.shell import Shell
 from bunkerctl.keys import Session
+from bunkerctl.lean import nullcontext
 from bunkerctl.model import Identity, Origin
 from bunkerctl.vault import Surroundings, open_vault
 

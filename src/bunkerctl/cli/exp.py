@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 
 from bunkerctl import errors, expirations, identities, times
 from bunkerctl.cli import batch
@@ -12,6 +11,7 @@ from bunkerctl.cli.answers import exp as answers
 from bunkerctl.cli.answers.user import ERASED, erased
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import IDS, argument, command, option
+from bunkerctl.lean import partial
 from bunkerctl.model import Identity, Tombstone, User
 
 TYPE_CHECKING = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import partial
 
 from bunkerctl import errors, escapes, exports, files, jsontext, users
 from bunkerctl.cli import output
@@ -11,6 +10,7 @@ from bunkerctl.cli.answers import Answer, single
 from bunkerctl.cli.answers import export as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.lean import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

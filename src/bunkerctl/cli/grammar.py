@@ -5,9 +5,8 @@ A command is a function with a docstring, declared by `@command`. Nothing here k
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from bunkerctl.config import COLORS, FORMS
+from bunkerctl.lean import import_module
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False

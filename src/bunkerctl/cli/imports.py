@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import os
-from contextlib import contextmanager
 
 from bunkerctl import decoding, errors, files, imports, intake, preparation, tabular
 from bunkerctl.cli import assignments
@@ -12,6 +11,7 @@ from bunkerctl.cli.answers import imports as answers
 from bunkerctl.cli.answers import single
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import argument, command, option
+from bunkerctl.lean import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

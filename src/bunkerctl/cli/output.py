@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 from bunkerctl import jsontext
 from bunkerctl.errors import BunkerError, KeyUnavailable, OutputFailed
 from bunkerctl.escapes import cell, csv_cell, csv_row, safe
+from bunkerctl.lean import import_module, nullcontext
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -174,8 +173,6 @@ class Output:
 
     def _draw(self, view: str, shape: str, found: Any, seen: Seen) -> None:
         """Draw an answer (`one`) or a list (`many`) for a person, as a module of views does."""
-        from importlib import import_module
-
         from bunkerctl.cli.screen import Screen
 
         module = import_module(f"bunkerctl.cli.views.{view}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import select
 import time
-from contextlib import contextmanager
 
 from bunkerctl.cli.shell import SIGNALS
 from bunkerctl.errors import Interrupted
+from bunkerctl.lean import contextmanager
 from bunkerctl.model import Progress
 
 TYPE_CHECKING = False

@@ -11,6 +11,7 @@ import os
 import sys
 
 from bunkerctl.errors import KeyUnavailable
+from bunkerctl.lean import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +92,6 @@ def _calls() -> tuple[Callable[..., int], Callable[..., int]]:
     if sys.platform != "linux" or numbers is None:
         raise _unusable()
     import ctypes
-    from functools import partial
 
     call = ctypes.CDLL(None).syscall
     call.restype = ctypes.c_long

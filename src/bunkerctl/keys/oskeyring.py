@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
-from functools import partial
-from importlib import import_module
 
 from bunkerctl.errors import KeyUnavailable
 from bunkerctl.keys import aside, sessionbus
+from bunkerctl.lean import contextmanager, import_module, partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

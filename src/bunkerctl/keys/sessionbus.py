@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 
 from bunkerctl.errors import KeyUnavailable
+from bunkerctl.lean import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

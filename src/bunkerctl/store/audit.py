@@ -8,10 +8,9 @@ leaf tells which one was altered.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from bunkerctl import hashing, jsontext, merkle, times, uuids
 from bunkerctl.errors import IntegrityFailure
+from bunkerctl.lean import lru_cache
 from bunkerctl.model import ERASURES, Value
 from bunkerctl.store.connection import blob
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager, suppress
 from itertools import chain
 
 import sqlcipher3
@@ -18,6 +17,7 @@ from bunkerctl.errors import (
     OutcomeUnknown,
     UnsupportedVersion,
 )
+from bunkerctl.lean import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

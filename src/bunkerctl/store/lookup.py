@@ -13,12 +13,11 @@ before an erasure is final. Until then they lead to nobody: a row number is neve
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
-from functools import partial
 from operator import itemgetter
 
 from bunkerctl import jsontext
 from bunkerctl.errors import Busy, InputOutput, OutcomeUnknown
+from bunkerctl.lean import contextmanager, partial, suppress
 from bunkerctl.store.connection import blob
 
 TYPE_CHECKING = False

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from bunkerctl import jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
+from bunkerctl.lean import lru_cache
 from bunkerctl.model import Tombstone
 from bunkerctl.store.connection import blob
 

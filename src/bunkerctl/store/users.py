@@ -6,11 +6,11 @@ identities are the initials of their kinds where they are just what the record s
 
 from __future__ import annotations
 
-from functools import lru_cache
 from operator import itemgetter
 
 from bunkerctl import crypto, jsontext, uuids
 from bunkerctl.errors import IntegrityFailure, Invalid
+from bunkerctl.lean import lru_cache
 from bunkerctl.model import IDENTITY_KINDS, Expiration, Hold, User, Value
 from bunkerctl.store import drawer
 from bunkerctl.store.connection import blob
