@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 
 import pytest
@@ -22,11 +23,17 @@ def test_what_was_added_is_met_again(numbers: list[int]) -> None:
     assert len(known) >= len(numbers) - len(set(numbers))
 
 
-def test_others_are_seldom_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bloom, "BITS", 20)
-    monkeypatch.setattr(bloom, "_MASK", (1 << 20) - 1)
+@pytest.mark.parametrize(
+    ("added", "least", "most"), [(23_000, 2, 20), (78_000, 100, 170), (230_000, 1100, 1600)]
+)
+def test_others_are_seldom_met(
+    monkeypatch: pytest.MonkeyPatch, added: int, least: int, most: int
+) -> None:
+    """As many for their words as three, ten and thirty million are: 1 of 1,000, of 75, of 7."""
+    monkeypatch.setattr(bloom, "BITS", 15)
     chance = random.Random(1)
-    numbers = [chance.getrandbits(64) - (1 << 63) for _ in range(43_000)]
+    numbers = [chance.getrandbits(64) - (1 << 63) for _ in range(added + 10_000)]
     met = bloom.Bloom()
-    met.add(numbers[:23_000])  # as many for their bits as three million
-    assert len(met.add(numbers[23_000:])) < 20_000 / 500
+    met.add(numbers[:added])
+    found = sum(len(copy.deepcopy(met).add([number])) for number in numbers[added:])
+    assert least < found < most
