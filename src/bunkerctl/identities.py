@@ -13,13 +13,14 @@ from bunkerctl.model import IDENTITY_KINDS, Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 EMAIL_MAX_BYTES = 320
 PHONE_MAX_CHARS = 64
 _INVISIBLE = frozenset((0x200B, 0xFEFF, *BIDI_CONTROLS))
 _PHONE_PUNCTUATION = frozenset(" .-()")
 _DIGITS = frozenset("0123456789")
+_WRITTEN = (str, int)
 _LOCAL = frozenset(".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-")
 _DOMAIN = frozenset(".abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
@@ -61,7 +62,7 @@ def of_record(
         if known and kind in known:
             found[kind] = known[kind]
             continue
-        if isinstance(value, bool) or not isinstance(value, str | int):
+        if not isinstance(value, _WRITTEN) or isinstance(value, bool):
             raise Invalid(f"`{kind}` must be a string, an integer or null")
         found[kind] = normalise(kind, str(value), region)
     if not found:
@@ -181,9 +182,7 @@ def _ask_email_validator(address: str) -> None:
 
 
 def _phone(value: str, region: str | None) -> str:
-    from bunkerctl import phones
-
-    if phones.is_plain(value):
+    if _is_plain_phone()(value):
         return value
     if len(value) > PHONE_MAX_CHARS or not _looks_like_phone(value):
         raise Invalid("the phone has not the form of a number", hint="write it like +14155550123")
@@ -192,4 +191,13 @@ def _phone(value: str, region: str | None) -> str:
             "the phone has no country code, and no phone.region is configured",
             hint="write it like +14155550123, or `bunkerctl config set phone.region US`",
         )
+    from bunkerctl import phones
+
     return phones.normalise(value, region)
+
+
+@lru_cache
+def _is_plain_phone() -> Callable[[str], bool]:
+    from bunkerctl import phones  # an import for each of a million numbers takes as long as a check
+
+    return phones.is_plain

@@ -7,6 +7,7 @@ joined into one for each calling code: a seventh of what the library takes for a
 from __future__ import annotations
 
 from bunkerctl.errors import Invalid
+from bunkerctl.lean import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ KINDS = (
     "uan",
     "voicemail",
 )
-_plain: dict[str, re.Pattern[str] | None] = {}
-"""For each calling code met, what its numbers look like that are valid as they stand."""
 
 
 def normalise(value: str, region: str | None) -> str:
@@ -60,16 +59,24 @@ def is_plain(value: str) -> bool:
     digits = value[1:]
     if value[:1] != "+" or len(digits) > MAX_DIGITS or not (value.isascii() and digits.isdigit()):
         return False
+    pattern, length = _plain(digits[:LONGEST_CODE])
+    return pattern is not None and pattern.fullmatch(digits, length) is not None
+
+
+@lru_cache(maxsize=1000)
+def _plain(first: str) -> tuple[re.Pattern[str] | None, int]:
+    """Return how long the calling code is that a number begins with, and what may be behind it.
+
+    That is None if there is no such code.
+    """
     for length in range(1, LONGEST_CODE + 1):  # no calling code begins with another
-        code = digits[:length]
-        if code not in _plain:
-            _plain[code] = _pattern(code)
-        pattern = _plain[code]
+        pattern = _pattern(first[:length])
         if pattern is not None:
-            return pattern.fullmatch(digits, length) is not None
-    return False
+            return pattern, length
+    return None, 0
 
 
+@lru_cache
 def _pattern(code: str) -> re.Pattern[str] | None:
     """Return what numbers of a calling code look like; None if there is no such code.
 
