@@ -9,7 +9,7 @@ import stat
 import time
 
 from bunkerctl.errors import Busy, Conflict, InputOutput
-from bunkerctl.lean import contextmanager
+from bunkerctl.lean import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ PRIVATE = 0o600
 LOCK_POLL_SECONDS = 0.05
 TURN_SECONDS = 0.25
 CHUNK_BYTES = 1 << 16
+GROUP_BYTES = 1 << 18
 _DRAWN_BYTES = 6
 
 
@@ -291,23 +292,44 @@ def lines_at_hand(
 
     `most` is asked how many that may be.
     """
-    number, rest, too_long = 0, b"", False
+    number, rest, too_long, held = 0, b"", False, 0
+    waiting: list[tuple[int, bytes | None]] = []
+    _widen(file)
     while chunk := file.read1(CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")
-        group: list[tuple[int, bytes | None]] = []
+        held += len(chunk)
         for body in whole:
             number += 1
             fits = len(body) <= limit and not too_long
-            group.append((number, body.removesuffix(b"\r") if fits else None))
+            waiting.append((number, body.removesuffix(b"\r") if fits else None))
             too_long = False
         if len(rest) > limit:
             rest, too_long = b"", True
-        while group:
+        while waiting and (len(waiting) >= most() or held > GROUP_BYTES or not _at_hand(file)):
             count = most()
-            yield group[:count]
-            del group[:count]
+            yield waiting[:count]
+            del waiting[:count]
+        held = held if waiting else 0
     if rest or too_long:
-        yield [(number + 1, None if too_long else rest.removesuffix(b"\r"))]
+        waiting.append((number + 1, None if too_long else rest.removesuffix(b"\r")))
+    while waiting:
+        count = most()
+        yield waiting[:count]
+        del waiting[:count]
+
+
+def _widen(file: BufferedIOBase) -> None:
+    """Let a pipe hold more lines than the 64 KiB that it does by itself, where that can be done."""
+    with suppress(OSError, AttributeError):  # no pipe; no room for a wider one; not Linux
+        fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, GROUP_BYTES)
+
+
+def _at_hand(file: BufferedIOBase) -> bool:
+    """Tell whether there is something to read, or the end."""
+    try:
+        return readable(file.fileno(), 0.0)
+    except OSError:  # bytes in memory
+        return True
 
 
 def readable(descriptor: int, seconds: float) -> bool:

@@ -36,7 +36,7 @@ MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
 LEAST_LINES, MOST_LINES = 200, preparation.BATCH_LINES
 LOCK_SECONDS = 0.2
 CACHE_KIB = 8 * 1024
-LEAST_IN_RUN, LEAST_FOR_RUNS, MOST_RUNS = 500, 50_000, 128
+LEAST_IN_RUN, LEAST_FOR_RUNS, MOST_RUNS = 500, 50_000, 64
 """How many people make a run, in a vault of how many; at how many of them they are moved."""
 FEW_ODD = 256
 """Of how many rows one may be about somebody who is there: that is looked for in each run."""
