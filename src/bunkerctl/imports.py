@@ -15,7 +15,7 @@ from bunkerctl import (
     users,
     uuids,
 )
-from bunkerctl.known import Known
+from bunkerctl.known import Known, Standing
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
 from bunkerctl.pace import Pace
@@ -209,12 +209,15 @@ class _Taker:
     """Takes rows into the vault, one transaction after the other."""
 
     def __init__(self, vault: Vault, options: Options, tally: Tally) -> None:
-        self._options, self._tally = options, tally
+        self._vault, self._options, self._tally = vault, options, tally
         self.known = Known(vault)
         self._met = _Met()
         self._size = -1
         """How many events the trail had at the last look, or after what was taken since."""
         self._doubtful: set[int] = set()
+        self._standing = Standing(vault, [], set())
+        self._given: set[int] = set()
+        """The tags that a row has given to somebody."""
 
     def look(self, size: int, batch: Batch) -> int:
         """Look up, in a transaction that has seen `size` events, who of a batch is there.
@@ -222,7 +225,10 @@ class _Taker:
         Return how many rows are to be looked at one by one.
         """
         self._size = size
-        self._doubtful = batch.doubtful(self.known.taken(size, batch.people.tags))
+        tags = batch.people.tags
+        taken = self.known.taken(size, tags)
+        self._doubtful = batch.doubtful(taken)
+        self._standing = Standing(self._vault, tags, taken)
         return len(self._doubtful)
 
     def take(
@@ -242,12 +248,13 @@ class _Taker:
                 continue
             self._put_in(tx, batch, begin, place, run)
             begin = place + 1
-            said = batch.said(place)
-            yield from self._take_one(tx, batch, place, said)
-            given = self._tags(tx, said)  # which it may have given to somebody
-            self.known.add(given)
-            whose = whose or batch.whose()
-            doubtful.update(whose[tag] for tag in given if tag in whose)
+            yield from self._take_one(tx, batch, place, batch.said(place))
+            if self._given:
+                self.known.add(self._given)
+                self._standing.doubt(self._given)
+                whose = whose or batch.whose()
+                doubtful.update(whose[tag] for tag in self._given if tag in whose)
+                self._given = set()
         self._put_in(tx, batch, begin, span.stop, run)
         self._size = self.known.size = tx.last()
 
@@ -261,13 +268,6 @@ class _Taker:
         self._tally.read += len(people)
         self._tally.added += len(people)
 
-    def _tags(self, tx: Transaction, said: jsontext.Json | errors.Invalid) -> set[int]:
-        try:
-            incoming = _incoming(said)
-            return tx.vault.tags(users.identify(incoming.record, self._options.terms.rules.region))
-        except errors.Invalid:
-            return set()
-
     def _take_one(
         self, tx: Transaction, batch: Batch, place: int, said: jsontext.Json | errors.Invalid
     ) -> Iterator[Rejection]:
@@ -277,7 +277,7 @@ class _Taker:
         try:
             if isinstance(said, errors.Invalid):
                 raise said
-            what = self._one(tx, line, said)
+            what = self._one(tx, line, said, plain=place not in batch.odd)
         except (errors.Invalid, errors.Conflict) as error:
             tally.rejected += 1
             raw = batch.raws[place] if batch.raws else None
@@ -285,33 +285,57 @@ class _Taker:
         else:
             setattr(tally, what, getattr(tally, what) + 1)
 
-    def _one(self, tx: Transaction, line: int, said: jsontext.Json) -> str:
-        """Take one row; return `added`, `updated` or `skipped`."""
+    def _one(self, tx: Transaction, line: int, said: jsontext.Json, *, plain: bool) -> str:
+        """Take one row; return `added`, `updated` or `skipped`.
+
+        A plain one's tags were looked up with its batch.
+        """
         incoming, rules = _incoming(said), self._options.terms.rules
         _check_times(incoming, tx.now)
         found = users.identify(incoming.record, rules.region)
         with tx.attempt("user.add", token=incoming.token):
-            token = incoming.token or uuids.new()
-            if tombstones.by_token(tx.db, token) is not None:
-                raise errors.Conflict("the line's token belongs to an erased person")
-            standing = _standing(tx, found, token)
+            standing = self._standing.who(found) if plain else None
+            if standing is None:
+                standing = _met_alone(tx, found, incoming.token)
             earlier = _earlier(standing, line, self._met)
             self._tally.duplicates += earlier is not None
             if standing and self._options.on_conflict == "skip":
                 return "skipped"
             if standing and self._options.on_conflict == "update":
+                self._given |= tx.vault.tags(found)
+                self._standing.changed.update(user.id for user in standing)
                 return _update(tx, standing, incoming, rules)
             if earlier is not None:
                 raise errors.Conflict(f"it is about the person of line {earlier}")
-            if store.by_token(tx.db, token) is not None:
+            if incoming.token is not None and store.by_token(tx.db, incoming.token) is not None:
                 raise errors.Conflict("the line's token is taken")
             rules.check(incoming.record)
+            self._given |= tx.vault.tags(found)
             user = users.create(
-                tx, incoming.record, found, token=token, at=incoming.at, version=incoming.version
+                tx,
+                incoming.record,
+                found,
+                token=incoming.token or uuids.new(),
+                at=incoming.at,
+                version=incoming.version,
             )
             _restore_state(tx, user, incoming)
         self._met.add(user.id, line)
         return "added"
+
+
+def _met_alone(tx: Transaction, found: dict[str, str], token: str | None) -> list[User]:
+    """Return the living users who have one of the identities, or the token.
+
+    Raises:
+        Conflict: the token is an erased person's.
+    """
+    owners = [users.owner(tx.vault, kind, value) for kind, value in found.items()]
+    if token is not None:
+        if tombstones.by_token(tx.db, token) is not None:
+            raise errors.Conflict("the line's token belongs to an erased person")
+        owners.append(store.by_token(tx.db, token))
+    return list({user.id: user for user in owners if user is not None}.values())
 
 
 def _earlier(standing: list[User], number: int, met: _Met) -> int | None:
@@ -320,13 +344,6 @@ def _earlier(standing: list[User], number: int, met: _Met) -> int | None:
     for user in standing:
         met.add(user.id, number)
     return min(lines, default=None)
-
-
-def _standing(tx: Transaction, found: dict[str, str], token: str) -> list[User]:
-    """Return the living users who have one of the identities, or the token."""
-    owners = [users.owner(tx.vault, kind, value) for kind, value in found.items()]
-    owners.append(store.by_token(tx.db, token))
-    return list({user.id: user for user in owners if user is not None}.values())
 
 
 def _update(tx: Transaction, standing: list[User], incoming: _Incoming, rules: users.Rules) -> str:

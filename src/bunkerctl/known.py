@@ -1,4 +1,4 @@
-"""Known: which tags are taken, without a look at a page of the index for each.
+"""Known: which tags are taken, and by whom, without a look at a page of the index for each.
 
 Tags are random: each that is looked up in a large index decrypts a page of its own. A filter in
 front of it tells of nearly all of those that are not taken.
@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from bunkerctl.bloom import Bloom
 from bunkerctl.errors import IntegrityFailure
+from bunkerctl.lean import suppress
 from bunkerctl.store import audit, lookup, state, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bunkerctl.model import User
     from bunkerctl.vault import Vault
 
 WORTH = 16
 """Among how many times as many as there were new people, those who are there are read."""
+MOST_LOOKED_UP = 1 << 20
+"""Of the records of those who have tags of a batch, in bytes."""
 MOST_WRITTEN, MOST_BYTES = 1000, 4 << 20
 """Of how many records that others have written it is found out which tags they have."""
 
@@ -93,3 +97,49 @@ class Known:
         except IntegrityFailure:  # a record is damaged
             return False
         return True
+
+
+class Standing:
+    """Who has the tags of a batch, looked up together: one by one that takes several times as long.
+
+    It is as it was at the look: not of whom the batch itself has added or changed since.
+    """
+
+    def __init__(self, vault: Vault, tags: list[int], taken: set[int]) -> None:
+        self._vault, self._taken = vault, taken
+        self._sure = set(tags) - _repeated(tags) if taken else set()
+        """The tags of whose owners nothing has changed."""
+        self._owners: dict[int, list[User]] = {}
+        self.changed: set[int] = set()
+        """The ids of users who have changed."""
+        if taken:
+            with suppress(IntegrityFailure):  # of a damaged record: it is met alone
+                for user in users.by_tags_and_tokens(vault.db, list(taken), [], MOST_LOOKED_UP):
+                    for tag in vault.tags(user.identities):
+                        self._owners.setdefault(tag, []).append(user)
+
+    def doubt(self, tags: set[int]) -> None:
+        """Note tags that may be others' by now."""
+        self._sure -= tags
+
+    def who(self, found: dict[str, str]) -> list[User] | None:
+        """Return the living users who have one of some identities; None if that is not known."""
+        standing: dict[int, User] = {}
+        for kind, value in found.items():
+            tag = self._vault.tag(kind, value)
+            owners = self._owners.get(tag, [])
+            if tag not in self._sure or (tag in self._taken and not owners):
+                return None
+            standing.update({one.id: one for one in owners if one.identities.get(kind) == value})
+        return None if self.changed & standing.keys() else list(standing.values())
+
+
+def _repeated(tags: list[int]) -> set[int]:
+    """Return the tags that several rows of a batch have."""
+    met: set[int] = set()
+    repeated = set()
+    for tag in tags:
+        if tag in met:
+            repeated.add(tag)
+        met.add(tag)
+    return repeated
