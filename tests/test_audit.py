@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import bunkerctl.audit
 from bunkerctl import forks, merkle, times, uuids
-from bunkerctl.store import audit
+from bunkerctl.store import audit, trail
 from conftest import DAY, Home
 from wholeness import leaves, make_older, put_leaf, reworded, tamper
 
@@ -350,7 +350,7 @@ def test_an_event_is_put_together_as_it_was_taken_apart(
         raw = None if token is None else uuids.to_bytes(token)
         audit.append(db, tree, [(audit.wording(said), raw, None, commitment)], at)
         event = leaves(db)[-1]
-        assert audit.leaves(db, tree.size - 1, 1) == [
+        assert trail.leaves(db, tree.size - 1, 1) == [
             (tree.size, event, merkle.leaf_hash(event.encode()))
         ]
     finally:

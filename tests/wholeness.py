@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from bunkerctl import keys, merkle, times
 from bunkerctl.directory import read_header
 from bunkerctl.model import Origin
-from bunkerctl.store import audit, schema
+from bunkerctl.store import audit, schema, trail
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import Home
@@ -114,7 +114,7 @@ def tamper(home: Home, *statements: str) -> None:
 
 def leaves(db: Database) -> list[str]:
     """Return every audit event, as its canonical JSON."""
-    return [leaf for _, leaf in audit.page(db, 0, -1)]
+    return [leaf for _, leaf in trail.page(db, 0, -1)]
 
 
 def put_leaf(db: Database, leaf: str) -> bytes:

@@ -11,6 +11,7 @@ import json
 from bunkerctl import checkpoints, errors, forks, hashing, merkle, uuids
 from bunkerctl.model import UNSEEN, Head, Progress, Value
 from bunkerctl.store import audit as store
+from bunkerctl.store import trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ def listing(vault: Vault, wanted: Filter) -> Iterator[Event]:
         where, parameters = _conditions(vault.db, wanted)
         newest = store.tree(vault.db).size
         if wanted.limit is not None:
-            after = store.nth_newest(vault.db, wanted.limit, where, parameters)
+            after = trail.nth_newest(vault.db, wanted.limit, where, parameters)
     while True:
         with vault.reading():
-            page = store.page(vault.db, after, PAGE, [*where, "seq <= ?"], [*parameters, newest])
+            page = trail.page(vault.db, after, PAGE, [*where, "seq <= ?"], [*parameters, newest])
         yield from (_event(leaf) for _, leaf in page)
         if len(page) < PAGE:
             return
@@ -84,21 +85,21 @@ def count(vault: Vault, wanted: Filter) -> int:
     """Return how many events `listing` yields."""
     with vault.reading():
         where, parameters = _conditions(vault.db, wanted)
-        found = store.count(vault.db, where, parameters)
+        found = trail.count(vault.db, where, parameters)
     return found if wanted.limit is None else min(found, wanted.limit)
 
 
 def of_token(db: Database, token: str) -> list[Event]:
     """Return every event about a token, within the caller's transaction."""
     condition, parameters = _about(db, token)
-    page = store.page(db, 0, -1, [condition], parameters)
+    page = trail.page(db, 0, -1, [condition], parameters)
     return [_event(leaf) for _, leaf in page]
 
 
 def show(vault: Vault, seq: int) -> Event:
     """Return one event; raise NotFound."""
     with vault.reading():
-        leaf = store.by_seq(vault.db, seq)
+        leaf = trail.by_seq(vault.db, seq)
     if leaf is None:
         raise errors.NotFound("no such event")
     return _event(leaf)
@@ -130,10 +131,10 @@ def verify(
     bad: tuple[int | None, str] | None = None
     with vault.reading():
         stored = store.tree(vault.db)
-        pruned = store.pruned(vault.db)
+        pruned = trail.pruned(vault.db)
         if pruned is not None and not checkpoints.is_own(vault, pruned.tree, pruned.checkpoint):
             bad = (None, "what pruning has left is not signed by this vault")
-        elif pruned is not None and store.has_pruned(vault.db, pruned.tree.size):
+        elif pruned is not None and trail.has_pruned(vault.db, pruned.tree.size):
             bad = (None, "there is an event among those that were pruned")
         elif kept is not None and not checkpoints.is_signed_by(vault, kept):
             bad = (None, "the head it is held against is not signed by this vault")
@@ -256,7 +257,7 @@ def _page(vault: Vault, after: int, count: int) -> Page:
     In pages: a long read would keep the pages of erased people alive.
     """
     with vault.reading():
-        rows = store.leaves(vault.db, after, count)
+        rows = trail.leaves(vault.db, after, count)
     leaves: list[bytes] = []
     for expected, row in enumerate(rows, after + 1):
         leaf = _leaf(expected, *row)
@@ -269,7 +270,7 @@ def _page(vault: Vault, after: int, count: int) -> Page:
 def _excess(vault: Vault, size: int) -> tuple[int, str] | None:
     """Return the first event behind the last, if it was not appended since the size was read."""
     with vault.reading():
-        rows = store.leaves(vault.db, size, 1)
+        rows = trail.leaves(vault.db, size, 1)
         known = store.tree(vault.db).size
     if rows and rows[0][0] > known:
         return rows[0][0], "an event is missing, added or altered"
@@ -304,8 +305,8 @@ def _conditions(db: Database, wanted: Filter) -> tuple[list[str], list[Any]]:
     for condition, value in (
         ("at >= ?", wanted.since),
         ("at < ?", wanted.until),
-        (store.says("action"), wanted.action),
-        (store.says("actor"), wanted.actor),
+        (trail.says("action"), wanted.action),
+        (trail.says("actor"), wanted.actor),
     ):
         if value is not None:
             where.append(condition)
@@ -315,4 +316,4 @@ def _conditions(db: Database, wanted: Filter) -> tuple[list[str], list[Any]]:
 
 def _about(db: Database, token: str) -> tuple[str, list[Any]]:
     raw = uuids.to_bytes(token)
-    return store.about(raw, store.user_of(db, raw))
+    return trail.about(raw, trail.user_of(db, raw))

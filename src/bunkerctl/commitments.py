@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bunkerctl import uuids
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import audit, state, tombstones, users
+from bunkerctl.store import audit, state, tombstones, trail, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
     In pages: a long read would keep the pages of erased people alive.
     """
     with vault.reading():
-        pruned = audit.pruned(vault.db) is not None
+        pruned = trail.pruned(vault.db) is not None
         living, size = state.totals(vault.db).living, audit.tree(vault.db).size
     progress.begin("records checked", living)
     after, people, unchecked, bad = 0, 0, 0, []
@@ -47,7 +47,7 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
         with vault.reading():
             page = users.lying(vault.db, after, PAGE)
             for row in page:
-                said = audit.newest_commitment(vault.db, row.token, row.id)
+                said = trail.newest_commitment(vault.db, row.token, row.id)
                 if _is_erased(vault, row.token, row.id):
                     bad.append(row.token)
                 elif said is None and pruned:
@@ -79,7 +79,7 @@ def _missing(vault: Vault, progress: Progress) -> list[bytes]:
     after, missing = b"", []
     while True:
         with vault.reading():
-            page = audit.tokens(vault.db, after, PAGE)
+            page = trail.tokens(vault.db, after, PAGE)
             missing += [token for token in page if _is_missing(vault, token, None)]
         progress.done += len(page)
         if len(page) < PAGE:
@@ -88,7 +88,7 @@ def _missing(vault: Vault, progress: Progress) -> list[bytes]:
     number = 0
     while True:
         with vault.reading():
-            pairs = audit.numbered(vault.db, number, PAGE)
+            pairs = trail.numbered(vault.db, number, PAGE)
             missing += [token for user, token in pairs if _is_missing(vault, token, user)]
         progress.done += len(pairs)
         if not pairs:
@@ -97,15 +97,15 @@ def _missing(vault: Vault, progress: Progress) -> list[bytes]:
 
 
 def _is_missing(vault: Vault, token: bytes, user: int | None) -> bool:
-    if user is not None and audit.user_of(vault.db, token) != user:
+    if user is not None and trail.user_of(vault.db, token) != user:
         return True
     if users.has(vault.db, token) or _is_erased(vault, token, user):
         return False
-    return audit.newest_commitment(vault.db, token, user) is not None
+    return trail.newest_commitment(vault.db, token, user) is not None
 
 
 def _is_erased(vault: Vault, token: bytes, user: int | None) -> bool:
-    return tombstones.is_erased(vault.db, token) or audit.says_erased(vault.db, token, user)
+    return tombstones.is_erased(vault.db, token) or trail.says_erased(vault.db, token, user)
 
 
 def _is_indexed(vault: Vault, row: users.Lying) -> bool:

@@ -14,8 +14,7 @@ from bunkerctl import status as statuses
 from bunkerctl.directory import DATABASE, check_access, check_place, file_system
 from bunkerctl.keys import Route
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import audit as events
-from bunkerctl.store import connection, state
+from bunkerctl.store import connection, state, trail
 from bunkerctl.sweep import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS
 
 TYPE_CHECKING = False
@@ -243,7 +242,7 @@ def clock(vault: Vault) -> Iterator[Finding]:
     now = vault.now()
     with vault.reading():
         reference = state.sweeps(vault.db).reference_at
-        newest = events.newest_at(vault.db)
+        newest = trail.newest_at(vault.db)
     hint = "set the clock (NTP); if it is right, `bunkerctl exp sweep --accept-clock`"
     if now < reference - MAX_BEHIND_SECONDS:
         behind = errors.ClockSuspect(

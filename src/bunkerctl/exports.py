@@ -7,7 +7,8 @@ from itertools import chain
 from bunkerctl import audit, forks, users
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import Identity, User, Value
-from bunkerctl.store import audit as trail
+from bunkerctl.store import audit as events
+from bunkerctl.store import trail
 from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
@@ -139,7 +140,7 @@ def _pages(again: Callable[[], Vault], show: Show, after: int) -> Iterator[_Page
 
 def _read(vault: Vault, show: Show, after: int, last: int | None) -> _Page:
     """Read a page in the caller's transaction; up to a row number, or as much as a page has."""
-    size = trail.tree(vault.db).size
+    size = events.tree(vault.db).size
     if last is None:
         return _Page(size, after, store.stored(vault.db, after, PAGE, PAGE_BYTES), show)
     return _Page(size, after, store.stored_up_to(vault.db, after, last), show)

@@ -7,7 +7,7 @@ from heapq import nlargest
 
 from bunkerctl import errors, times, uuids
 from bunkerctl.model import ERASURES, Value
-from bunkerctl.store.audit import READINGS
+from bunkerctl.store.trail import READINGS
 from bunkerctl.tallies import EARLIER, LATER, UNTOLD
 
 TYPE_CHECKING = False

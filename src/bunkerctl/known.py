@@ -9,7 +9,7 @@ from __future__ import annotations
 from bunkerctl.bloom import Bloom
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.lean import suppress
-from bunkerctl.store import audit, lookup, state, users
+from bunkerctl.store import audit, lookup, state, trail, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,10 +83,10 @@ class Known:
     def _written_since(self, size: int) -> bool:
         """Add the tags; return False if it cannot be told, or is not worth while to tell, whose."""
         db = self._vault.db
-        pruned = audit.pruned(db)
+        pruned = trail.pruned(db)
         if pruned is not None and pruned.tree.size > self.size:
             return False
-        written = audit.written_between(db, self.size, size, MOST_WRITTEN + 1)
+        written = trail.written_between(db, self.size, size, MOST_WRITTEN + 1)
         if len(written) > MOST_WRITTEN:
             return False
         if sum(users.record_sizes(db, written).values()) > MOST_BYTES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import audit, checkpoints, errors, merkle
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import audit as store
+from bunkerctl.store import trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ def prune(
         )
     progress.begin("events deleted")
     with vault.transaction() as tx:
-        earlier = store.pruned(vault.db)
+        earlier = trail.pruned(vault.db)
         tree = merkle.Tree() if earlier is None else earlier.tree
-        begin, end = tree.size, store.last_before(vault.db, before)
+        begin, end = tree.size, trail.last_before(vault.db, before)
         if end <= begin:
             return Pruned(events=0, size=begin, checkpoint=None)
-        while page := store.hashes(vault.db, tree.size, min(audit.PAGE, end - tree.size)):
+        while page := trail.hashes(vault.db, tree.size, min(audit.PAGE, end - tree.size)):
             for leaf in page:
                 tree.append(leaf)
         signed = checkpoints.sign(vault, tree)
-        count = store.prune(vault.db, store.Pruned(tree=tree, checkpoint=signed.note))
+        count = trail.prune(vault.db, trail.Pruned(tree=tree, checkpoint=signed.note))
         tx.event(ACTION, counts={"events": count, "up_to": end})
     return Pruned(events=count, size=end, checkpoint=signed)

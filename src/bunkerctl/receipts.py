@@ -14,7 +14,7 @@ import json
 from bunkerctl import audit, checkpoints, errors, merkle, notes, times
 from bunkerctl.model import ERASURES, Tombstone, Value
 from bunkerctl.store import audit as store
-from bunkerctl.store import backups, state, tombstones
+from bunkerctl.store import backups, state, tombstones, trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def of(vault: Vault, tokens: Iterable[str]) -> Iterator[Receipt]:
     wanted = list(tokens)
     with vault.reading():
         found = [_tombstone(vault, token) for token in wanted]
-        tree, pruned = store.tree(vault.db), store.pruned(vault.db)
+        tree, pruned = store.tree(vault.db), trail.pruned(vault.db)
         signed = checkpoints.sign(vault, tree)
         key = checkpoints.verifier_within(vault)
         unscrubbed = state.totals(vault.db).unscrubbed
@@ -71,7 +71,7 @@ def of(vault: Vault, tokens: Iterable[str]) -> Iterator[Receipt]:
     nodes = _nodes(vault, begin, tree.size, [tombstone.event - 1 for tombstone in found])
     for tombstone in found:
         with vault.reading():
-            leaf = store.by_seq(vault.db, tombstone.event) or ""
+            leaf = trail.by_seq(vault.db, tombstone.event) or ""
         proof = merkle.inclusion_proof(tombstone.event - 1, tree.size, nodes.head)
         yield {
             **_said(tombstone, leaf, vault.header.vault_id),
@@ -151,7 +151,7 @@ def _nodes(vault: Vault, begin: merkle.Tree, size: int, indexes: list[int]) -> m
     tree = merkle.Tree(begin.size, begin.frontier())
     while tree.size < size:
         with vault.reading():
-            page = store.hashes(vault.db, tree.size, min(audit.PAGE, size - tree.size))
+            page = trail.hashes(vault.db, tree.size, min(audit.PAGE, size - tree.size))
         if not page:
             raise errors.IntegrityFailure("the audit trail is cut off", hint="run `audit verify`")
         for leaf in page:

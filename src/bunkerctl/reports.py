@@ -9,7 +9,7 @@ from bunkerctl import audit, checkpoints, diagnosis, errors, figures, merkle, ti
 from bunkerctl.figures import Figures, Month, Often, Period, Reader
 from bunkerctl.model import ERASURES, UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
-from bunkerctl.store import backups, expirations, holds, state, tombstones
+from bunkerctl.store import backups, expirations, holds, state, tombstones, trail
 from bunkerctl.tallies import Tallies, walk
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bunkerctl.diagnosis import Finding
     from bunkerctl.directory import Header
     from bunkerctl.notes import Verifier
-    from bunkerctl.store.audit import Pruned
     from bunkerctl.store.backups import Backup
+    from bunkerctl.store.trail import Pruned
     from bunkerctl.vault import Vault
 
 MOST_OLDEST = 50
@@ -152,7 +152,7 @@ def read(
         raise errors.Usage("the period of the report ends before it begins")
     progress.begin("people counted")
     with vault.reading():
-        stored, pruned = events.tree(vault.db), events.pruned(vault.db)
+        stored, pruned = events.tree(vault.db), trail.pruned(vault.db)
         standing = _standing(vault)
         people = _people(vault, now, overdue_before)
         weeks, held = _weeks(vault, now), _held(vault, now)
@@ -272,7 +272,7 @@ def _erasures(vault: Vault, period: Period, pruned: int) -> Erasures:
     reasons = {reason: people for reason, people, _ in counted}
     newest = []
     for one in tombstones.newest(vault.db, *span, MOST_ERASURES):
-        leaf = events.hash_of(vault.db, one.event)
+        leaf = trail.hash_of(vault.db, one.event)
         newest.append(
             Erasure(
                 token=one.token,
@@ -307,7 +307,7 @@ def _trail(
         ok = (tree.size, tree.root().hex()) == (head.size, head.root)
         if pruned is not None:
             ok = ok and checkpoints.is_own(vault, pruned.tree, pruned.checkpoint)
-            ok = ok and not events.has_pruned(vault.db, begin)
+            ok = ok and not trail.has_pruned(vault.db, begin)
     if not ok:
         found = audit.verify(vault)
         problem = found.problem or "the events do not give the stored tree"

@@ -24,7 +24,7 @@ from bunkerctl.directory import DATABASE, Succession, read_header, sharers, writ
 from bunkerctl.keys import Route
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import audit
+from bunkerctl.store import trail
 from bunkerctl.store.connection import Database
 
 TYPE_CHECKING = False
@@ -305,7 +305,7 @@ def _complete(
         write_header(directory, header)
         left = keys.promote(places, header.vault_id, new, surroundings.session)
         with vault.transaction() as tx:
-            if not audit.newest_is(
+            if not trail.newest_is(
                 vault.db, ACTION, "ok", header.key_id
             ):  # a kill may have come here
                 tx.event(ACTION, key_id=header.key_id)
@@ -334,7 +334,7 @@ def _take_back(
         _drop(places, header.vault_id, surroundings.session)
         with vault.transaction() as tx:
             new_id = begun.succession.key_id if begun.succession else header.key_id
-            if not audit.newest_is(vault.db, ACTION, "failed", new_id):  # a kill may have come here
+            if not trail.newest_is(vault.db, ACTION, "failed", new_id):  # a kill may have come here
                 tx.event(ACTION, outcome="failed", key_id=new_id)
         write_header(directory, header)
     finally:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from bunkerctl import audit, forks, hashing, merkle
 from bunkerctl.lean import partial
-from bunkerctl.store import audit as store
+from bunkerctl.store import trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Tallies:
         """Return tallies of the same period, with nothing in them."""
         return Tallies(self._since, self._until)
 
-    def take(self, rows: list[store.Tallied]) -> None:
+    def take(self, rows: list[trail.Tallied]) -> None:
         """Count a page of events, in their order."""
         times = [row[2] for row in rows]
         inside = min(times) >= self._since and max(times) < self._until
@@ -94,7 +94,7 @@ class Tallies:
         found: Counter[Tally] = Counter()
         for (month, kind, bare), count in self._counts.items():
             action, outcome, actor, was, field, records = json.loads(kind)
-            if action in store.READINGS:
+            if action in trail.READINGS:
                 was = BATCH if bare and outcome == "ok" else None
             elif was is None and (field in _CHANGES or records is not None):
                 was = UNTOLD
@@ -163,7 +163,7 @@ def _walk(
     """
     while (after := offset + tree.size) < end:
         with vault.reading():
-            rows = store.tallied(vault.db, after, min(audit.PAGE, end - after))
+            rows = trail.tallied(vault.db, after, min(audit.PAGE, end - after))
         if not rows or rows[-1][0] != after + len(rows):
             return
         tree.extend([merkle.leaf_hash(row[1].encode()) for row in rows])
