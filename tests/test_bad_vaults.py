@@ -16,6 +16,7 @@ import pytest
 
 from bunkerctl import pages
 from bunkerctl.store import schema
+from bunkerctl.store.state import VERSION
 from conftest import Home, Result
 from refusals import check_refusal
 from wholeness import check_whole, make_older
@@ -237,7 +238,7 @@ def test_an_older_database_is_brought_up_to_date(home: Home, vault: Path) -> Non
         make_older(db)
     assert len(home.ok("backup list --json").json) == 1
     with closing(home.database()) as db:
-        assert db.one("PRAGMA user_version") == (len(schema.MIGRATIONS),)
+        assert db.one("PRAGMA user_version") == (VERSION,) == (len(schema.MIGRATIONS),)
         assert db.one("SELECT largest FROM totals")[0] > 70_000
     check_whole(home)
 

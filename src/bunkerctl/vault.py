@@ -18,7 +18,7 @@ from bunkerctl.directory import (
 from bunkerctl.keys import Route, Session
 from bunkerctl.lean import contextmanager, nullcontext
 from bunkerctl.model import Origin, Value
-from bunkerctl.store import audit, schema, state
+from bunkerctl.store import audit, state
 from bunkerctl.store.connection import Database
 
 TYPE_CHECKING = False
@@ -187,7 +187,7 @@ class Transaction:
         self.vault = vault
         self.db = vault.db
         self.now = vault.now()
-        schema.version(vault.db)  # another process may have migrated it since it was opened
+        state.version(vault.db)  # another process may have migrated it since it was opened
         self._tree = audit.tree(vault.db)
         self.size = self._tree.size
         """How many events the trail had before."""
@@ -365,7 +365,9 @@ def open_vault(directory: str, header: Header, master: bytes, surroundings: Surr
     db = Database(path, crypto.database_key(master, vault_id), lock_wait)
     vault = Vault(directory, header, db, surroundings.origin, lock_wait, surroundings.clock)
     try:
-        if schema.version(db) < len(schema.MIGRATIONS):
+        if state.version(db) < state.VERSION:
+            from bunkerctl.store import schema
+
             schema.migrate(db, vault.now())
         own_id, vault.index_key = state.own(db)
         if own_id != vault_id:

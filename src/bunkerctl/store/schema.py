@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bunkerctl import crypto
-from bunkerctl.errors import UnsupportedVersion
+from bunkerctl.store.state import version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -376,22 +376,7 @@ def _run(db: Database, script: str) -> None:
 
 
 MIGRATIONS = (_first, _second, _third, _fourth, _fifth, _sixth, _seventh)
-"""In order; a vault's version is how many of them it has had."""
-
-
-def version(db: Database) -> int:
-    """Return the version of an open vault.
-
-    Raises:
-        UnsupportedVersion: it is newer than this program.
-    """
-    found = int(db.one("PRAGMA user_version")[0])
-    if found > len(MIGRATIONS):
-        raise UnsupportedVersion(
-            f"the vault has version {found}, this program knows {len(MIGRATIONS)}",
-            hint="upgrade bunkerctl",
-        )
-    return found
+"""In order; a vault's version is how many of them it has had: `state.VERSION` has had all."""
 
 
 def migrate(db: Database, now: int) -> None:

@@ -1,13 +1,16 @@
-"""The rows that there is one of: the vault's own id and index key, totals, and the sweep's."""
+"""What there is one of: the version, the vault's own id and index key, totals, the sweep's row."""
 
 from __future__ import annotations
 
-from bunkerctl.errors import IntegrityFailure
+from bunkerctl.errors import IntegrityFailure, UnsupportedVersion
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.store.connection import Database
+
+VERSION = 7
+"""That of a vault that has had all migrations; who opens one that has needs not load them."""
 
 
 class Sweeps(Value):
@@ -32,6 +35,21 @@ class Totals(Value):
     erased: int
     unscrubbed: int
     largest: int
+
+
+def version(db: Database) -> int:
+    """Return the version of an open vault.
+
+    Raises:
+        UnsupportedVersion: it is newer than this program.
+    """
+    found = int(db.one("PRAGMA user_version")[0])
+    if found > VERSION:
+        raise UnsupportedVersion(
+            f"the vault has version {found}, this program knows {VERSION}",
+            hint="upgrade bunkerctl",
+        )
+    return found
 
 
 def begin(db: Database, vault_id: bytes, index_key: bytes, now: int) -> None:
