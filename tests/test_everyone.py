@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from bunkerctl import exports, forks, keys, model
 from bunkerctl.cli.answers import export as answers
 from bunkerctl.directory import read_header
-from bunkerctl.store.users import Stored
+from bunkerctl.store.records import Stored
 from bunkerctl.vault import Surroundings, Vault, open_vault
 from conftest import DAY, EXECUTABLE, Home
 

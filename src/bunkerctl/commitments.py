@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bunkerctl import uuids
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import audit, state, tombstones, trail, users
+from bunkerctl.store import audit, records, state, tombstones, trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check(vault: Vault, progress: Progress = UNSEEN) -> Check:
     after, people, unchecked, bad = 0, 0, 0, []
     while True:
         with vault.reading():
-            page = users.lying(vault.db, after, PAGE)
+            page = records.lying(vault.db, after, PAGE)
             for row in page:
                 said = trail.newest_commitment(vault.db, row.token, row.id)
                 if _is_erased(vault, row.token, row.id):
@@ -99,7 +99,7 @@ def _missing(vault: Vault, progress: Progress) -> list[bytes]:
 def _is_missing(vault: Vault, token: bytes, user: int | None) -> bool:
     if user is not None and trail.user_of(vault.db, token) != user:
         return True
-    if users.has(vault.db, token) or _is_erased(vault, token, user):
+    if records.has(vault.db, token) or _is_erased(vault, token, user):
         return False
     return trail.newest_commitment(vault.db, token, user) is not None
 
@@ -108,9 +108,9 @@ def _is_erased(vault: Vault, token: bytes, user: int | None) -> bool:
     return tombstones.is_erased(vault.db, token) or trail.says_erased(vault.db, token, user)
 
 
-def _is_indexed(vault: Vault, row: users.Lying) -> bool:
+def _is_indexed(vault: Vault, row: records.Lying) -> bool:
     """Tell whether a person is found by the token and the identities that lie with the record."""
     tags = vault.tags(row.identities)
-    return users.is_named(vault.db, row.token, row.id) and all(
-        users.is_tagged(vault.db, tag, row.id) for tag in tags
+    return records.is_named(vault.db, row.token, row.id) and all(
+        records.is_tagged(vault.db, tag, row.id) for tag in tags
     )

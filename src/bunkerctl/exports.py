@@ -8,15 +8,14 @@ from bunkerctl import audit, forks, users
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import Identity, User, Value
 from bunkerctl.store import audit as events
-from bunkerctl.store import trail
-from bunkerctl.store import users as store
+from bunkerctl.store import records, trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from bunkerctl.store.users import Stored
+    from bunkerctl.store.records import Stored
     from bunkerctl.vault import Vault
 
     Show = Callable[[list[Stored]], Any]
@@ -142,5 +141,5 @@ def _read(vault: Vault, show: Show, after: int, last: int | None) -> _Page:
     """Read a page in the caller's transaction; up to a row number, or as much as a page has."""
     size = events.tree(vault.db).size
     if last is None:
-        return _Page(size, after, store.stored(vault.db, after, PAGE, PAGE_BYTES), show)
-    return _Page(size, after, store.stored_up_to(vault.db, after, last), show)
+        return _Page(size, after, records.stored(vault.db, after, PAGE, PAGE_BYTES), show)
+    return _Page(size, after, records.stored_up_to(vault.db, after, last), show)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bunkerctl.bloom import Bloom
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.lean import suppress
-from bunkerctl.store import audit, lookup, state, trail, users
+from bunkerctl.store import audit, lookup, records, state, trail, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Known:
         written = trail.written_between(db, self.size, size, MOST_WRITTEN + 1)
         if len(written) > MOST_WRITTEN:
             return False
-        if sum(users.record_sizes(db, written).values()) > MOST_BYTES:
+        if sum(records.sizes(db, written).values()) > MOST_BYTES:
             return False
         try:
             for user in users.by_ids(db, written):

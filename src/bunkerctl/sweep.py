@@ -8,7 +8,7 @@ from bunkerctl import ballast, erasure, errors, times
 from bunkerctl.lean import partial
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.pace import Pace
-from bunkerctl.store import expirations, lookup, state, tombstones, users
+from bunkerctl.store import expirations, lookup, records, state, tombstones, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _count(progress: Progress, erased: list[str], done: list[str], looked_at: in
 
 def _together(tx: Transaction, found: list[tuple[int, int]], most: int) -> list[tuple[int, int]]:
     """Return the first one of who is due, and those after it whose records have room in `most`."""
-    sizes = users.record_sizes(tx.db, [key for _, key in found])
+    sizes = records.sizes(tx.db, [key for _, key in found])
     total = 0
     for number, (_, key) in enumerate(found):
         total += sizes.get(key, 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.bundles import Bundle
     from bunkerctl.model import Progress
-    from bunkerctl.store.users import Stored
+    from bunkerctl.store.records import Stored
 
 FORMATS = ("json", "zip", "html", "csv")
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bunkerctl.exports import Person
     from bunkerctl.model import User
-    from bunkerctl.store.users import Stored
+    from bunkerctl.store.records import Stored
 
 EXPORT_SCHEMA = "bunkerctl.export/1"
 EXPORTED: Fields = {"schema": (one_of(USER_SCHEMA), "with --all: what this line is"), **USER}
