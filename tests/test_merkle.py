@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunkerctl import merkle
+from bunkerctl import merkle, proofs
 
 # The reference vectors of google/certificate-transparency: eight leaves, and the root after each.
 VECTORS = [
@@ -164,9 +164,9 @@ def vector(names: str) -> list[bytes]:
 
 def walked(
     leaves: list[bytes], spans: list[tuple[int, int]], base: merkle.Tree | None = None
-) -> merkle.Nodes:
+) -> proofs.Nodes:
     """Take what proofs need in one walk over the leaves, those of a pruned base left out."""
-    nodes = merkle.Nodes(one for span in spans for one in merkle.perfect(span))
+    nodes = proofs.Nodes(one for span in spans for one in proofs.perfect(span))
     tree = merkle.Tree() if base is None else merkle.Tree(base.size, base.frontier())
     nodes.start_at(tree)
     for leaf in leaves[tree.size :]:
@@ -176,14 +176,14 @@ def walked(
 
 def included(leaves: list[bytes], index: int) -> list[bytes]:
     size = len(leaves)
-    nodes = walked(leaves, merkle.inclusion_spans(index, size))
-    return merkle.inclusion_proof(index, size, nodes.head)
+    nodes = walked(leaves, proofs.inclusion_spans(index, size))
+    return proofs.inclusion_proof(index, size, nodes.head)
 
 
 def continued(leaves: list[bytes], first: int) -> list[bytes]:
     second = len(leaves)
-    nodes = walked(leaves, merkle.consistency_spans(first, second))
-    return merkle.consistency_proof(first, second, nodes.head)
+    nodes = walked(leaves, proofs.consistency_spans(first, second))
+    return proofs.consistency_proof(first, second, nodes.head)
 
 
 @cache
@@ -238,7 +238,7 @@ def test_the_paths_are_those_of_certificate_transparency(index: int, size: int, 
     leaves = [bytes.fromhex(leaf) for leaf, _ in VECTORS[:size]]
     assert included(leaves, index) == vector(path)
     leaf, root = merkle.leaf_hash(leaves[index]), bytes.fromhex(VECTORS[size - 1][1])
-    assert merkle.root_of_inclusion(leaf, index, size, vector(path)) == root
+    assert proofs.root_of_inclusion(leaf, index, size, vector(path)) == root
 
 
 @pytest.mark.parametrize(("first", "second", "proof"), PROOFS)
@@ -248,7 +248,7 @@ def test_the_consistency_proofs_are_those_of_certificate_transparency(
     leaves = [bytes.fromhex(leaf) for leaf, _ in VECTORS[:second]]
     assert continued(leaves, first) == vector(proof)
     then, now = (bytes.fromhex(VECTORS[size - 1][1]) for size in (first, second))
-    assert merkle.is_consistent(first, second, then, now, vector(proof))
+    assert proofs.is_consistent(first, second, then, now, vector(proof))
 
 
 @pytest.mark.parametrize("size", range(1, len(EVENTS)))
@@ -257,7 +257,7 @@ def test_the_path_of_each_leaf_is_that_of_the_definition_and_leads_to_the_root(s
         proof = included(EVENTS[:size], index)
         assert proof == naive_path(index, 0, size)
         leaf = merkle.leaf_hash(EVENTS[index])
-        assert merkle.root_of_inclusion(leaf, index, size, proof) == head_of(0, size)
+        assert proofs.root_of_inclusion(leaf, index, size, proof) == head_of(0, size)
 
 
 @pytest.mark.parametrize("size", range(1, len(EVENTS)))
@@ -266,13 +266,13 @@ def test_an_altered_path_does_not_lead_to_the_root(size: int) -> None:
         leaf, root = merkle.leaf_hash(EVENTS[index]), head_of(0, size)
         proof = naive_path(index, 0, size)
         for wrong in altered(proof):
-            assert merkle.root_of_inclusion(leaf, index, size, wrong) != root
+            assert proofs.root_of_inclusion(leaf, index, size, wrong) != root
         for other in set(range(size + 2)) - {index}:
-            assert merkle.root_of_inclusion(leaf, other, size, proof) != root
+            assert proofs.root_of_inclusion(leaf, other, size, proof) != root
         for other in (0, index, 2 * size, 64 * size):
-            assert merkle.root_of_inclusion(leaf, index, other, proof) != root
+            assert proofs.root_of_inclusion(leaf, index, other, proof) != root
         for wrong_leaf in (EVENTS[index], merkle.leaf_hash(b"other"), root if proof else b""):
-            assert merkle.root_of_inclusion(wrong_leaf, index, size, proof) != root
+            assert proofs.root_of_inclusion(wrong_leaf, index, size, proof) != root
 
 
 @pytest.mark.parametrize("second", range(1, len(EVENTS)))
@@ -280,7 +280,7 @@ def test_each_consistency_proof_is_that_of_the_definition_and_holds(second: int)
     for first in range(1, second + 1):
         proof = continued(EVENTS[:second], first)
         assert proof == naive_subproof(first, 0, second, True)
-        assert merkle.is_consistent(first, second, head_of(0, first), head_of(0, second), proof)
+        assert proofs.is_consistent(first, second, head_of(0, first), head_of(0, second), proof)
 
 
 @pytest.mark.parametrize("second", range(1, len(EVENTS)))
@@ -290,42 +290,42 @@ def test_an_altered_consistency_proof_does_not_hold(second: int) -> None:
         then, now = head_of(0, first), head_of(0, second)
         proof = naive_subproof(first, 0, second, True)
         for wrong in altered(proof):
-            assert not merkle.is_consistent(first, second, then, now, wrong)
-        assert not merkle.is_consistent(first, second, other, now, proof)
-        assert not merkle.is_consistent(first, second, then, other, proof)
-        assert not merkle.is_consistent(second + 1, second, then, now, proof)
+            assert not proofs.is_consistent(first, second, then, now, wrong)
+        assert not proofs.is_consistent(first, second, other, now, proof)
+        assert not proofs.is_consistent(first, second, then, other, proof)
+        assert not proofs.is_consistent(second + 1, second, then, now, proof)
         if first < second:
-            assert not merkle.is_consistent(first, second, now, then, proof)
-            assert not merkle.is_consistent(second, first, now, then, proof)
-            assert not merkle.is_consistent(first, first, then, now, [])
-            assert not merkle.is_consistent(first, 64 * second, then, now, proof)
+            assert not proofs.is_consistent(first, second, now, then, proof)
+            assert not proofs.is_consistent(second, first, now, then, proof)
+            assert not proofs.is_consistent(first, first, then, now, [])
+            assert not proofs.is_consistent(first, 64 * second, then, now, proof)
 
 
 def test_whatever_continues_nothing_and_nothing_is_proven_of_it() -> None:
     nothing, root = merkle.Tree().root(), head_of(0, 7)
     assert continued(EVENTS[:7], 0) == continued(EVENTS[:7], 7) == []
-    assert merkle.is_consistent(0, 7, nothing, root, [])
-    assert merkle.is_consistent(7, 7, root, root, [])
-    assert not merkle.is_consistent(0, 7, nothing, root, [root])
-    assert not merkle.is_consistent(7, 7, root, root, [root])
-    assert merkle.root_of_inclusion(root, 0, 0, []) is None
+    assert proofs.is_consistent(0, 7, nothing, root, [])
+    assert proofs.is_consistent(7, 7, root, root, [])
+    assert not proofs.is_consistent(0, 7, nothing, root, [root])
+    assert not proofs.is_consistent(7, 7, root, root, [root])
+    assert proofs.root_of_inclusion(root, 0, 0, []) is None
 
 
 @pytest.mark.parametrize("base", range(1, BASES))
 def test_proofs_on_a_pruned_base_are_those_of_the_whole_tree(base: int) -> None:
     left = grown(EVENTS[:base])
     for size in range(base, BASES):
-        spans = [span for n in range(base, size) for span in merkle.inclusion_spans(n, size)]
-        spans += [span for n in range(base, size) for span in merkle.consistency_spans(n, size)]
+        spans = [span for n in range(base, size) for span in proofs.inclusion_spans(n, size)]
+        spans += [span for n in range(base, size) for span in proofs.consistency_spans(n, size)]
         nodes = walked(EVENTS[:size], spans, left)
         for number in range(base, size):
-            path = merkle.inclusion_proof(number, size, nodes.head)
+            path = proofs.inclusion_proof(number, size, nodes.head)
             assert path == naive_path(number, 0, size)
-            proof = merkle.consistency_proof(number, size, nodes.head)
+            proof = proofs.consistency_proof(number, size, nodes.head)
             assert proof == naive_subproof(number, 0, size, True)
 
 
 def test_what_was_pruned_cannot_be_proven() -> None:
-    nodes = walked(EVENTS[:8], merkle.inclusion_spans(2, 8), grown(EVENTS[:5]))
+    nodes = walked(EVENTS[:8], proofs.inclusion_spans(2, 8), grown(EVENTS[:5]))
     with pytest.raises(KeyError):
-        merkle.inclusion_proof(2, 8, nodes.head)
+        proofs.inclusion_proof(2, 8, nodes.head)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import merkle, notes
+from bunkerctl import merkle, notes, proofs
 from conftest import DAY, Home, Result
 from refusals import check_refusal
 from wholeness import leaves, reworded, tamper
@@ -103,7 +103,7 @@ def test_heads_from_before_the_point_are_refused_and_later_ones_proven(
             assert result.json["ok"] is True
             proof = [base64.b64decode(node) for node in result.json["consistency"]]
             then, root = bytes.fromhex(head["root"]), bytes.fromhex(now["root"])
-            assert merkle.is_consistent(head["size"], now["size"], then, root, proof)
+            assert proofs.is_consistent(head["size"], now["size"], then, root, proof)
 
 
 def test_the_checkpoint_that_pruning_left_is_one_to_be_held_against(home: Home) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bunkerctl import crypto, merkle, notes
+from bunkerctl import crypto, merkle, notes, proofs
 from conftest import DAY, EXECUTABLE, Home, Result
 from refusals import check_refusal
 from wholeness import count, due_people, leaves, made_now, reader, until
@@ -158,7 +158,7 @@ def test_a_receipt_says_what_the_help_promises(home: Home) -> None:
     head = notes.open_(note, notes.verifier(receipt["key"]))
     proof = [base64.b64decode(node) for node in receipt["proof"]]
     leaf_hash = merkle.leaf_hash(leaf.encode())
-    assert merkle.root_of_inclusion(leaf_hash, receipt["index"], head.size, proof) == head.root
+    assert proofs.root_of_inclusion(leaf_hash, receipt["index"], head.size, proof) == head.root
 
 
 def test_a_request_without_a_plan_has_no_dates_of_one(home: Home) -> None:
@@ -432,13 +432,13 @@ def forged(home: Home, seq: int, **said: Any) -> Receipt:
     db = home.database()
     events = leaves(db)
     db.close()
-    nodes = merkle.Nodes(
-        one for span in merkle.inclusion_spans(seq - 1, len(events)) for one in merkle.perfect(span)
+    nodes = proofs.Nodes(
+        one for span in proofs.inclusion_spans(seq - 1, len(events)) for one in proofs.perfect(span)
     )
     tree = merkle.Tree()
     for leaf in events:
         nodes.append(tree, merkle.leaf_hash(leaf.encode()))
-    proof = merkle.inclusion_proof(seq - 1, len(events), nodes.head)
+    proof = proofs.inclusion_proof(seq - 1, len(events), nodes.head)
     event = json.loads(events[seq - 1])
     head = home.ok("audit checkpoint --json").json
     return {

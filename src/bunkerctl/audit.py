@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from bunkerctl import checkpoints, errors, forks, hashing, merkle, uuids
+from bunkerctl import checkpoints, errors, forks, hashing, merkle, proofs, uuids
 from bunkerctl.model import UNSEEN, Head, Progress, Value
 from bunkerctl.store import audit as store
 from bunkerctl.store import trail
@@ -180,8 +180,8 @@ class _Walk:
         if against is not None and against.size == 0:
             self.root_then = merkle.Tree().root()
         fits = against is not None and against.size <= stored.size
-        spans = merkle.consistency_spans(against.size, stored.size) if against and fits else []
-        self._nodes = merkle.Nodes(one for span in spans for one in merkle.perfect(span))
+        spans = proofs.consistency_spans(against.size, stored.size) if against and fits else []
+        self._nodes = proofs.Nodes(one for span in spans for one in proofs.perfect(span))
         self._nodes.start_at(tree)
 
     def over(self, pages: Iterator[Page], progress: Progress) -> tuple[int, str] | None:
@@ -211,7 +211,7 @@ class _Walk:
     def proof(self) -> list[bytes] | None:
         if self._against is None or self._against.size > self._stored.size:
             return None
-        return merkle.consistency_proof(self._against.size, self._stored.size, self._nodes.head)
+        return proofs.consistency_proof(self._against.size, self._stored.size, self._nodes.head)
 
 
 def _compare(against: Head, size: int, root_then: bytes | None) -> tuple[int | None, str] | None:

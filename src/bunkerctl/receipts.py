@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 
-from bunkerctl import audit, checkpoints, errors, merkle, notes, times
+from bunkerctl import audit, checkpoints, errors, merkle, notes, proofs, times
 from bunkerctl.model import ERASURES, Tombstone, Value
 from bunkerctl.store import audit as store
 from bunkerctl.store import backups, state, tombstones, trail
@@ -72,7 +72,7 @@ def of(vault: Vault, tokens: Iterable[str]) -> Iterator[Receipt]:
     for tombstone in found:
         with vault.reading():
             leaf = trail.by_seq(vault.db, tombstone.event) or ""
-        proof = merkle.inclusion_proof(tombstone.event - 1, tree.size, nodes.head)
+        proof = proofs.inclusion_proof(tombstone.event - 1, tree.size, nodes.head)
         yield {
             **_said(tombstone, leaf, vault.header.vault_id),
             "scrubbed": None if unscrubbed else SCRUBBED,
@@ -124,7 +124,7 @@ def check(raw: bytes, key: Verifier | None) -> Checked:
     checkpoint = notes.open_(note, verifier)
     if checkpoint.origin != notes.origin_of(str(receipt.get("vault_id"))):
         raise errors.IntegrityFailure("the receipt and its checkpoint are of different vaults")
-    root = merkle.root_of_inclusion(merkle.leaf_hash(leaf.encode()), index, checkpoint.size, proof)
+    root = proofs.root_of_inclusion(merkle.leaf_hash(leaf.encode()), index, checkpoint.size, proof)
     if root != checkpoint.root:
         raise errors.IntegrityFailure("the event of the erasure is not in the signed audit trail")
     _check_said(receipt, event, index)
@@ -138,15 +138,15 @@ def check(raw: bytes, key: Verifier | None) -> Checked:
     )
 
 
-def _nodes(vault: Vault, begin: merkle.Tree, size: int, indexes: list[int]) -> merkle.Nodes:
+def _nodes(vault: Vault, begin: merkle.Tree, size: int, indexes: list[int]) -> proofs.Nodes:
     """Walk over the leaves once, and keep what the proofs of those leaves need."""
     spans = {
         one
         for index in indexes
-        for span in merkle.inclusion_spans(index, size)
-        for one in merkle.perfect(span)
+        for span in proofs.inclusion_spans(index, size)
+        for one in proofs.perfect(span)
     }
-    nodes = merkle.Nodes(spans)
+    nodes = proofs.Nodes(spans)
     nodes.start_at(begin)
     tree = merkle.Tree(begin.size, begin.frontier())
     while tree.size < size:
