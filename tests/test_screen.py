@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from bunkerctl.cli.screen import Row, Screen, piece, width
 from bunkerctl.cli.views import audit, relative
 from bunkerctl.cli.views.exp import ahead
-from bunkerctl.expirations import Ahead
+from bunkerctl.deadlines import Ahead
 from bunkerctl.model import ACTIONS
 from conftest import DAY, Home
 from terminal import shown

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from bunkerctl import errors, users, uuids
-from bunkerctl.model import TRANSITIONS, Expiration, Identity, Tombstone, User, Value
+from bunkerctl.model import TRANSITIONS, Expiration, Identity, Tombstone, User
 from bunkerctl.store import expirations as store
-from bunkerctl.store import tombstones
-from bunkerctl.store import users as people
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bunkerctl.vault import Transaction, Vault
-
-PAGE = 500
-WEEKS = 6
 
 
 def start(
@@ -104,39 +97,6 @@ def delete(tx: Transaction, exptoken: str) -> tuple[Tombstone, bool]:
         return erasure.erase(tx, found, action="exp.delete", reason="link"), True
 
 
-class Ahead(Value):
-    """How many are to be erased, if nobody holds them: now, in each of some weeks, and later."""
-
-    now: int
-    weeks: list[int]
-    later: int
-
-
-def ahead(vault: Vault) -> Ahead:
-    """Count who falls due in the coming weeks; it names nobody, so it is no audit event."""
-    with vault.reading():
-        found = store.count_by_week(vault.db, vault.now(), WEEKS)
-    weeks = [found.get(week, 0) for week in range(1, WEEKS + 1)]
-    return Ahead(now=found.get(0, 0), weeks=weeks, later=found.get(WEEKS + 1, 0))
-
-
-def waiting(vault: Vault, until: int | None, limit: int | None) -> Iterator[User]:
-    """Yield who waits, soonest due first; `until` leaves out who is due later than that."""
-    with vault.transaction() as tx:
-        tx.event("exp.list")
-    left, after = limit, None
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        with vault.reading():
-            page = store.waiting(vault.db, until, after, size)
-            found = [people.by_id(vault.db, user_id) for _, user_id in page]
-        yield from (user for user in found if user is not None)
-        if len(page) < size:
-            return
-        after = page[-1]
-        left = left and left - len(page)
-
-
 def _living(tx: Transaction, identity: Identity, event: str) -> User:
     found = users.find_or_tombstone(tx.vault, identity)
     status = "expired" if isinstance(found, Tombstone) else found.expstatus()
@@ -149,6 +109,8 @@ def _by_exptoken(tx: Transaction, exptoken: str, event: str) -> User | Tombstone
     """Return whom an exptoken belongs to, if that person's state allows the event."""
     user_id = store.user_of(tx.db, exptoken)
     if user_id is None:
+        from bunkerctl.store import tombstones
+
         tombstone = tombstones.by_exptoken(tx.db, exptoken)
         if tombstone is None:
             raise errors.NotFound(

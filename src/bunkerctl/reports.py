@@ -9,7 +9,7 @@ from bunkerctl import audit, checkpoints, diagnosis, errors, figures, merkle, ti
 from bunkerctl.figures import Figures, Month, Often, Period, Reader
 from bunkerctl.model import ERASURES, UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
-from bunkerctl.store import backups, expirations, holds, state, tombstones, trail
+from bunkerctl.store import backups, deadlines, holds, state, tombstones, trail
 from bunkerctl.tallies import Tallies, walk
 
 TYPE_CHECKING = False
@@ -201,7 +201,7 @@ def _period(told: Figures, since: int | None, until: int) -> Period:
 
 def _standing(vault: Vault) -> dict[str, int]:
     """Return how many people are in each state now."""
-    totals, known = state.totals(vault.db), expirations.count_by_status(vault.db)
+    totals, known = state.totals(vault.db), deadlines.count_by_status(vault.db)
     wait, retain = known.get("wait", 0), known.get("retain", 0)
     return {
         "none": totals.living - wait - retain,
@@ -217,9 +217,9 @@ def _people(vault: Vault, now: int, overdue_before: int) -> People:
         living=sum(standing[one] for one in figures.STATES),
         waiting=standing["wait"],
         kept=standing["retain"],
-        due=expirations.count_due(vault.db, now, now),
-        overdue=expirations.count_due(vault.db, now, overdue_before),
-        due_held=expirations.count_held(vault.db, now),
+        due=deadlines.count_due(vault.db, now, now),
+        overdue=deadlines.count_due(vault.db, now, overdue_before),
+        due_held=deadlines.count_held(vault.db, now),
         held=holds.count(vault.db, now),
         erased=standing["erased"],
     )
@@ -229,7 +229,7 @@ def _weeks(vault: Vault, now: int) -> list[Week]:
     """Return this week, those that follow, and all that is later."""
     start = now - (now - MONDAY) % WEEK
     people, held = [0] * (WEEKS + 1), [0] * (WEEKS + 1)
-    for week, is_held, count in expirations.count_by_week_and_hold(vault.db, now, start):
+    for week, is_held, count in deadlines.count_by_week_and_hold(vault.db, now, start):
         people[min(week, WEEKS)] += count
         held[min(week, WEEKS)] += count * is_held
     starts = [start + number * WEEK for number in range(WEEKS)]
@@ -241,8 +241,8 @@ def _weeks(vault: Vault, now: int) -> list[Week]:
 
 def _overdue(vault: Vault, now: int, overdue_before: int) -> Aged:
     instants = [min(overdue_before, now - days * DAY) for days in (0, *AGES)]
-    counts = [expirations.count_due(vault.db, now, by) for by in instants]
-    oldest = expirations.oldest_due(vault.db, now, overdue_before, MOST_OLDEST)
+    counts = [deadlines.count_due(vault.db, now, by) for by in instants]
+    oldest = deadlines.oldest_due(vault.db, now, overdue_before, MOST_OLDEST)
     return Aged(
         people=counts[0],
         ages=_ages(counts),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bunkerctl import errors, times
 from bunkerctl.model import Value
-from bunkerctl.store import expirations, holds, state
+from bunkerctl.store import deadlines, holds, state
 from bunkerctl.sweep import MAX_BEHIND_SECONDS
 
 TYPE_CHECKING = False
@@ -41,13 +41,13 @@ def read(vault: Vault, overdue_before: int, key_source: str) -> Status:
             vault=vault.directory,
             vault_id=vault.header.vault_id,
             users=totals.living,
-            waiting=expirations.count_waiting(vault.db),
-            due=expirations.count_due(vault.db, now, now),
-            overdue=expirations.count_due(vault.db, now, overdue_before),
+            waiting=deadlines.count_waiting(vault.db),
+            due=deadlines.count_due(vault.db, now, now),
+            overdue=deadlines.count_due(vault.db, now, overdue_before),
             held=holds.count(vault.db, now),
             erased=totals.erased,
             last_sweep=state.sweeps(vault.db).completed_at,
-            next_due=expirations.next_due(vault.db, now),
+            next_due=deadlines.next_due(vault.db, now),
             key_source=key_source,
         )
 

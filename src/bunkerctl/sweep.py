@@ -8,7 +8,7 @@ from bunkerctl import ballast, erasure, errors, times
 from bunkerctl.lean import partial
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.pace import Pace
-from bunkerctl.store import expirations, lookup, records, state, tombstones, users
+from bunkerctl.store import deadlines, lookup, records, state, tombstones, users
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def preview(
     """Say what a sweep would do now, by the same selection; it refuses nothing."""
     with vault.transaction() as tx:
         plan = _plan(tx, max_deletes, accept_clock=accept_clock)
-        pairs = expirations.due(tx.db, plan.now, limit=-1 if limit is None else limit)
+        pairs = deadlines.due(tx.db, plan.now, limit=-1 if limit is None else limit)
         tokens = [users.token_of(tx.db, key) for _, key in pairs]
         counts = {"dry_run": True, "due": plan.due, "held": plan.held}
         event = tx.event("exp.sweep", counts=counts)
@@ -168,7 +168,7 @@ def _erase_due(vault: Vault, now: int, limit: int, erased: list[str], progress: 
         size = min(most, limit - len(erased) - failed)
         with vault.transaction() as tx:
             began = time.monotonic()
-            found = expirations.due(tx.db, now, after=after, limit=size)
+            found = deadlines.due(tx.db, now, after=after, limit=size)
             page = _together(tx, found, most_bytes)
             done = _erase_some(tx, [key for _, key in page], later=roomy and limit >= LARGE)
             tx.on_commit = partial(_count, progress, erased, done, len(page))
@@ -238,7 +238,7 @@ def _erase_one(tx: Transaction, user_id: int) -> str | None:
 
 
 def _plan(tx: Transaction, max_deletes: int | None, *, accept_clock: bool) -> _Plan:
-    due = expirations.count_due(tx.db, tx.now, tx.now)
+    due = deadlines.count_due(tx.db, tx.now, tx.now)
     sweeps = state.sweeps(tx.db)
     behind = sweeps.reference_at - tx.now > MAX_BEHIND_SECONDS
     ahead = tx.now - sweeps.reference_at > MAX_AHEAD_SECONDS
@@ -260,7 +260,7 @@ def _plan(tx: Transaction, max_deletes: int | None, *, accept_clock: bool) -> _P
     return _Plan(
         now=tx.now,
         due=due,
-        held=expirations.count_held(tx.db, tx.now),
+        held=deadlines.count_held(tx.db, tx.now),
         guard=guard,
         refusal=refusal,
         earlier=[

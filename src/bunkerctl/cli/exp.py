@@ -158,6 +158,8 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
     Examples:
       bunkerctl exp list --within 7d
     """
+    from bunkerctl import deadlines
+
     until = call.now() if due else None
     if within is not None:
         if due:
@@ -165,9 +167,9 @@ def list_(call: Call, due: bool, within: str | None, limit: str | None) -> None:
         until = times.after(call.now(), times.parse_duration(within))
     count = call.count("--limit", limit)
     vault = call.vault()
-    found = expirations.waiting(vault, until, count)
+    found = deadlines.waiting(vault, until, count)
     rows = (_answer(call, user) for user in found)
-    ahead = None if due else partial(expirations.ahead, vault)
+    ahead = None if due else partial(deadlines.ahead, vault)
     whole = "`bunkerctl exp list` lists all who wait"
     hint = "`bunkerctl exp start ID` begins an expiration" if until is None else whole
     call.show_list(rows, answers.EXPIRATION, noun="person", view="exp", beside=ahead, hint=hint)

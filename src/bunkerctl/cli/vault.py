@@ -13,7 +13,7 @@ from bunkerctl.directory import check_outside, read_header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bunkerctl.expirations import Ahead
+    from bunkerctl.deadlines import Ahead
     from bunkerctl.vault import Vault
 
 
@@ -123,6 +123,6 @@ def destroy(call: Call, confirm: str | None) -> None:
 
 
 def _ahead(vault: Vault) -> Ahead:
-    from bunkerctl import expirations
+    from bunkerctl import deadlines
 
-    return expirations.ahead(vault)
+    return deadlines.ahead(vault)

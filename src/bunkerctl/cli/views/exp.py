@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.cli.answers import Answer
     from bunkerctl.cli.output import Seen
-    from bunkerctl.expirations import Ahead
+    from bunkerctl.deadlines import Ahead
 
 BAR = 40
 SHOWN = ("exptoken", "retain_url", "delete_url")
