@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunkerctl import files
+from bunkerctl import files, pipes
 
 LIMIT = 20
 
@@ -30,7 +30,7 @@ def pipe() -> Iterator[tuple[io.BufferedReader, int]]:
 )
 def test_they_are_those_of_a_file(content: list[bytes], most: int) -> None:
     whole = b"".join(content)
-    groups = list(files.lines_at_hand(io.BytesIO(whole), LIMIT, lambda: most))
+    groups = list(pipes.lines_at_hand(io.BytesIO(whole), LIMIT, lambda: most))
     found = [line for group in groups for line in group]
     assert found == list(files.lines(io.BytesIO(whole), LIMIT))
     assert all(0 < len(group) <= most for group in groups)
@@ -38,7 +38,7 @@ def test_they_are_those_of_a_file(content: list[bytes], most: int) -> None:
 
 def test_each_comes_before_the_next_is_written() -> None:
     with pipe() as (file, writing):
-        groups = files.lines_at_hand(file, LIMIT, lambda: 1000)
+        groups = pipes.lines_at_hand(file, LIMIT, lambda: 1000)
         for number in range(1, 4):
             os.write(writing, b"ann\nbob\n")
             assert next(groups) == [(2 * number - 1, b"ann"), (2 * number, b"bob")]
@@ -51,7 +51,7 @@ def test_each_comes_before_the_next_is_written() -> None:
 def test_more_than_a_pipe_holds_by_itself_come_together() -> None:
     lines = [b"%036d\n" % number for number in range(5000)]
     with pipe() as (file, writing):
-        groups = files.lines_at_hand(file, 100, lambda: 2000)
+        groups = pipes.lines_at_hand(file, 100, lambda: 2000)
         os.write(writing, lines[0])
         assert next(groups) == [(1, lines[0][:-1])]
         os.set_blocking(writing, False)
@@ -62,6 +62,6 @@ def test_more_than_a_pipe_holds_by_itself_come_together() -> None:
 
 def test_long_ones_are_not_gathered_without_a_bound() -> None:
     whole = (b"x" * 60_000 + b"\n") * 50
-    sizes = [len(group) for group in files.lines_at_hand(io.BytesIO(whole), 1 << 16, lambda: 1000)]
+    sizes = [len(group) for group in pipes.lines_at_hand(io.BytesIO(whole), 1 << 16, lambda: 1000)]
     assert sum(sizes) == 50
-    assert max(sizes) * 60_000 <= files.GROUP_BYTES + 2 * files.CHUNK_BYTES
+    assert max(sizes) * 60_000 <= pipes.GROUP_BYTES + 2 * pipes.CHUNK_BYTES

@@ -5,7 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 
-from bunkerctl import audit, checkpoints, crypto, erasure, errors, files, keys, manifests, uuids
+from bunkerctl import (
+    audit,
+    checkpoints,
+    crypto,
+    erasure,
+    errors,
+    files,
+    keys,
+    manifests,
+    placement,
+    uuids,
+)
 from bunkerctl.directory import Header, check_outside
 from bunkerctl.manifests import Manifest
 from bunkerctl.model import UNSEEN, Progress, Value
@@ -55,7 +66,7 @@ def create(
     vault = opened.vault
     path = os.path.abspath(path)
     check_outside(vault.directory, path, "backup")
-    files.check_writable(path, force=force)
+    placement.check_writable(path, force=force)
     backup_id = uuids.new()
     with vault.exclusive():
         erasure.resume(vault, alone=True)  # of a sweep that was killed while this one waited
@@ -93,7 +104,7 @@ def there(known: Iterable[store.Backup]) -> list[store.Backup]:
         one
         for one in known
         if one.gone_at is None
-        and (not one.moving or _is_it(one) or bool(files.unfinished(one.path)))
+        and (not one.moving or _is_it(one) or bool(placement.unfinished(one.path)))
     ]
 
 
@@ -209,12 +220,12 @@ def _settle(vault: Vault) -> None:
 
 def _is_settled(path: str) -> bool:
     """Tell whether what is at a path, or is not, stays so after a power cut."""
-    files.clear_leftovers(path)
+    placement.clear_leftovers(path)
     try:
         files.sync_directory(os.path.dirname(path))
     except OSError:
         return False
-    return not files.unfinished(path)
+    return not placement.unfinished(path)
 
 
 def header_of(manifest: Manifest) -> Header:
@@ -275,7 +286,7 @@ def _write(
     own = crypto.random_bytes(crypto.KEY_BYTES)
     backup_id, vault_id = uuids.to_bytes(known.id), uuids.to_bytes(header.vault_id)
     try:
-        with files.temporary(known.path) as temporary:
+        with placement.temporary(known.path) as temporary:
             vault.db.copy_to(temporary, crypto.backup_keys(own, backup_id)[0], progress)
             bare = Manifest(
                 id=known.id,
@@ -298,7 +309,7 @@ def _write(
                 manifest = _counted(copy, bare)
                 check(copy, manifest, progress)
             manifests.append(temporary, manifest, own)
-            files.put_in_place(temporary, known.path, force=force)
+            placement.put_in_place(temporary, known.path, force=force)
     except OSError as error:
         raise files.explain(error, "write", known.path) from error
     return manifest

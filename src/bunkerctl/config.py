@@ -245,6 +245,8 @@ def put(path: str, name: str, text: str) -> bool:
     """
     import tomli_w
 
+    from bunkerctl import placement
+
     check(name, text)
     tree = _tree(_content(path), path) if os.path.exists(path) else {}
     *tables, key = name.split(".")
@@ -260,7 +262,7 @@ def put(path: str, name: str, text: str) -> bool:
         raise files.explain(error, "write", path) from error
     real = os.path.realpath(path)
     there = os.stat(real) if os.path.exists(real) else None
-    files.write(
+    placement.write(
         real,
         [tomli_w.dumps(tree).encode()],
         force=True,

@@ -189,10 +189,12 @@ def write_header(directory: str, header: Header) -> None:
     Raises:
         InputOutput: the file system refuses; the old header stands.
     """
+    from bunkerctl import placement
+
     path = os.path.join(directory, HEADER)
     found = os.lstat(path)
     owner = (found.st_uid, found.st_gid)
-    files.write(path, [header_text(header)], force=True, owner=owner)
+    placement.write(path, [header_text(header)], force=True, owner=owner)
 
 
 def check_outside(directory: str, path: str, what: str) -> None:

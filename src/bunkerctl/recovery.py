@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import crypto, errors, files, times, uuids
+from bunkerctl import crypto, errors, files, placement, times, uuids
 from bunkerctl.directory import Recovery, read_header
 from bunkerctl.keys import code
 from bunkerctl.lean import contextmanager
@@ -35,10 +35,10 @@ def written(
     if path is None:
         yield
         return
-    files.check_writable(path, force=False, hint=_ANOTHER)
+    placement.check_writable(path, force=False, hint=_ANOTHER)
     lines = f"# bunkerctl recovery code, vault {vault_id}, made {times.text(now)}\n{text}\n"
     try:
-        files.write(path, [lines.encode()], force=False, hint=_ANOTHER)
+        placement.write(path, [lines.encode()], force=False, hint=_ANOTHER)
         yield
     except BaseException:
         if not stands():

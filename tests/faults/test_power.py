@@ -519,7 +519,7 @@ WEAKNESSES = {
     ),
     "a file has its name before it is synced": (
         "a rotation",
-        "files.py",
+        "placement.py",
         (r"            os\.fsync\(descriptor\)\n(?=            if not)", ""),
         "exit (7|13)",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import audit, checkpoints, commitments, errors, files, pruning, users
+from bunkerctl import audit, checkpoints, commitments, errors, placement, pruning, users
 from bunkerctl.cli import output
 from bunkerctl.cli.answers import Answer, several, single
 from bunkerctl.cli.answers import audit as answers
@@ -198,7 +198,7 @@ def export(call: Call, since: str | None, until: str | None, out: str | None, fo
     )
     path = None if out in (None, "-") else out
     if path is not None:
-        files.check_writable(path, force=force)
+        placement.check_writable(path, force=force)
     vault = call.vault()
     hint = "what was written is not the whole trail: run it again"
     shown = path is not None or not call.output.terminal

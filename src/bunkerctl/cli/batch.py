@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from bunkerctl import errors, files, identities, users
+from bunkerctl import errors, identities, users
 from bunkerctl.cli.output import Failure
 from bunkerctl.lean import partial
 from bunkerctl.model import Tombstone
@@ -131,11 +131,12 @@ class _Tally:
 
 
 def _each(call: Call, acts: Acts, tally: _Tally, *, erasing: bool) -> Iterator[Answer | Failure]:
+    from bunkerctl import pipes
     from bunkerctl.pace import Pace
 
     vault, region = call.vault(), call.region()
     pace = Pace(LOCK_SECONDS, first=FIRST_AT_ONCE, least=LEAST_AT_ONCE, most=MOST_AT_ONCE)
-    for group in files.lines_at_hand(call.stdin(), MAX_ID_BYTES, lambda: pace.size):
+    for group in pipes.lines_at_hand(call.stdin(), MAX_ID_BYTES, lambda: pace.size):
         said = [(number, _read(raw, region)) for number, raw in group if raw is None or raw.strip()]
         whose = [one for _, one in said if not isinstance(one, errors.Invalid)]
         act = partial(_committed, vault, acts, pace)

@@ -382,7 +382,9 @@ class Call:
         if path is None:
             put(self.output.raw)
         else:
-            files.fill(path, put, force=force)
+            from bunkerctl import placement
+
+            placement.fill(path, put, force=force)
             self.note("written")
 
     def show_list(

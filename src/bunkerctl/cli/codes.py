@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, files, recovery
+from bunkerctl import errors, placement, recovery
 from bunkerctl.directory import check_outside
 from bunkerctl.keys import code
 
@@ -37,7 +37,7 @@ def check(call: Call, path: str | None, none: bool) -> None:
     if path == "-":
         raise errors.Usage("a recovery code does not go to standard output")
     check_outside(call.directory(), path, "recovery file")
-    files.check_writable(path, force=False, hint="name another file")
+    placement.check_writable(path, force=False, hint="name another file")
 
 
 def offered(call: Call, path: str | None, none: bool) -> str | None:

@@ -252,7 +252,7 @@ def sweep(
 
 def _write_receipts(call: Call, directory: str, tokens: list[str]) -> None:
     """Write a receipt for each token; one that an earlier run has written stays."""
-    from bunkerctl import files, jsontext
+    from bunkerctl import files, jsontext, placement
     from bunkerctl import receipts as evidence
 
     files.make_directory(directory)
@@ -262,7 +262,7 @@ def _write_receipts(call: Call, directory: str, tokens: list[str]) -> None:
     for receipt in evidence.of(call.vault(), wanted):
         text = jsontext.dumps(receipt) + "\n"
         try:
-            files.write(paths[receipt["token"]], [text.encode()], force=False)
+            placement.write(paths[receipt["token"]], [text.encode()], force=False)
         except errors.InputOutput as error:
             failed = error
     if failed is not None:

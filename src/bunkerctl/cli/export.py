@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from bunkerctl import errors, escapes, exports, files, jsontext, users
+from bunkerctl import errors, escapes, exports, files, jsontext, placement, users
 from bunkerctl.cli import output
 from bunkerctl.cli.answers import Answer, single
 from bunkerctl.cli.answers import export as answers
@@ -90,7 +90,7 @@ def export(
 
     def check() -> None:
         if path is not None:
-            files.check_writable(path, force=force)
+            placement.check_writable(path, force=force)
 
     if identity is not None:
         person = _person(call, identity, format or "json", check)

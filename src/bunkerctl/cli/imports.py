@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 
-from bunkerctl import decoding, errors, files, imports, intake, preparation, tabular
+from bunkerctl import decoding, errors, files, imports, intake, placement, preparation, tabular
 from bunkerctl.cli import assignments
 from bunkerctl.cli.answers import imports as answers
 from bunkerctl.cli.answers import single
@@ -94,7 +94,7 @@ def import_(
             if rejects is None:
                 collections.deque(kept, maxlen=0)
             else:
-                files.write(rejects, kept, force=False, hint="name another file")
+                placement.write(rejects, kept, force=False, hint="name another file")
     call.show(tally.counts())
     if tally.rejected:
         raise errors.Partial(f"{tally.rejected} of {tally.read} lines were rejected")

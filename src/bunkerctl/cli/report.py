@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bunkerctl import errors, files, jsontext, reports
+from bunkerctl import errors, jsontext, placement, reports
 from bunkerctl.cli.answers import Answer, single
 from bunkerctl.cli.answers import report as answers
 from bunkerctl.cli.call import Call
@@ -44,7 +44,7 @@ def report(call: Call, since: str | None, until: str | None, out: str | None, fo
         raise errors.Usage("a page is not for a terminal", hint="--out FILE, or --force")
     path = None if out == "-" else out
     if path is not None:
-        files.check_writable(path, force=force)
+        placement.check_writable(path, force=force)
     from_, to = call.moment(since), call.moment(until)
     vault, overdue = call.vault(), call.overdue_before()
     with call.progress("nothing was written: run it again") as progress:

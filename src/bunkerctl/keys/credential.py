@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from bunkerctl import files
+from bunkerctl import files, placement
 from bunkerctl.errors import KeyUnavailable
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def seal(path: str, secret: bytes, environment: Mapping[str, str]) -> None:
             "the credential does not give the key back", reason="not_kept", hint="is it systemd's?"
         )
     files.make_directory(os.path.dirname(path))
-    files.write(path, [sealed], force=True)
+    placement.write(path, [sealed], force=True)
 
 
 def unseal(path: str, environment: Mapping[str, str]) -> bytes:
