@@ -15,7 +15,7 @@ FLOORS = (
     "model errors uuids hashing lean",
     "store keys crypto config directory files identities phones times jsontext merkle notes"
     " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines"
-    " pace bloom proofs placement pipes",
+    " pace bloom proofs placement pipes header neighbours",
     "vault",
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"

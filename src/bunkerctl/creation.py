@@ -14,9 +14,9 @@ from bunkerctl.directory import (
     LOCK,
     Header,
     check_place,
-    header_text,
     read_header,
 )
+from bunkerctl.header import header_text
 from bunkerctl.keys import Route
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import Origin

@@ -16,11 +16,11 @@ from bunkerctl.directory import (
     LOCK,
     enter,
     read_header,
-    sharers,
-    write_header,
 )
+from bunkerctl.header import write_header
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
+from bunkerctl.neighbours import sharers
 from bunkerctl.store import holds, state
 
 TYPE_CHECKING = False

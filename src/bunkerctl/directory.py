@@ -122,7 +122,7 @@ def _hex(text: str) -> str:
 
 
 def read_route(said: dict[str, str], sources: tuple[str, ...] = RECORDED) -> Route:
-    """Return a route as `route_said` has it; raise TypeError or KeyError for anything else."""
+    """Return a route as `header.route_said` has it; raise TypeError or KeyError for others."""
     source, place = said["source"], said["place"]
     if source not in sources or not isinstance(place, str) or not place:
         raise TypeError("not a route to a key")
@@ -130,7 +130,7 @@ def read_route(said: dict[str, str], sources: tuple[str, ...] = RECORDED) -> Rou
 
 
 def read_recovery(said: dict[str, str] | None) -> Recovery | None:
-    """Return a recovery as `recovery_said` has it, None for None.
+    """Return a recovery as `header.recovery_said` has it, None for None.
 
     Raises:
         KeyError, TypeError, ValueError, Invalid: it is something else.
@@ -147,54 +147,6 @@ def _succession(said: dict[str, Any] | None) -> Succession | None:
     if said is None:
         return None
     return Succession(key_id=_hex(said["key_id"]), recovery=read_recovery(said["recovery"]))
-
-
-def header_text(header: Header) -> bytes:
-    """Return a header as `vault.json` has it; what it has not is left out."""
-    said: dict[str, Any] = {
-        "format": FORMAT,
-        "vault_id": header.vault_id,
-        "created_at": times.text(header.created_at),
-        "key_id": header.key_id,
-        "key": header.key and route_said(header.key),
-    }
-    if header.copies:
-        said["copies"] = [route_said(copy) for copy in header.copies]
-    if header.recovery:
-        said["recovery"] = recovery_said(header.recovery)
-    if header.succession:
-        recovery = header.succession.recovery
-        said["next"] = {
-            "key_id": header.succession.key_id,
-            "recovery": recovery and recovery_said(recovery),
-        }
-    if header.ending:
-        said["ending"] = True
-    import json
-
-    return json.dumps(said, indent=2).encode() + b"\n"
-
-
-def route_said(route: Route) -> dict[str, str]:
-    return {"source": route.source, "place": route.place}
-
-
-def recovery_said(recovery: Recovery) -> dict[str, str]:
-    return {"made_at": times.text(recovery.made_at), "wrapped": recovery.wrapped.hex()}
-
-
-def write_header(directory: str, header: Header) -> None:
-    """Replace what a vault says of itself, in one step; the file keeps its owner.
-
-    Raises:
-        InputOutput: the file system refuses; the old header stands.
-    """
-    from bunkerctl import placement
-
-    path = os.path.join(directory, HEADER)
-    found = os.lstat(path)
-    owner = (found.st_uid, found.st_gid)
-    placement.write(path, [header_text(header)], force=True, owner=owner)
 
 
 def check_outside(directory: str, path: str, what: str) -> None:
@@ -229,38 +181,6 @@ def enter(directory: str, wait: float, *, alone: bool) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def sharers(directory: str, vault_id: str, place: Route) -> list[str]:
-    """Return what other vaults have their key in the same file, in words.
-
-    Known are those beside this one, and those that have claimed the file.
-    """
-    if place.source != "file":
-        return []
-    from bunkerctl.keys import file
-
-    beside = [f"the vault at {other}" for other in _neighbours(directory, vault_id, place)]
-    claimed = sorted(file.claims(place.place) - {vault_id})
-    return beside or [f"the vault with the id {other}" for other in claimed]
-
-
-def _neighbours(directory: str, vault_id: str, place: Route) -> list[str]:
-    """Return the vaults beside this one that name a key file; a copy of this one is none."""
-    mine, parent = os.path.realpath(place.place), os.path.dirname(os.path.abspath(directory))
-    found = []
-    for name in sorted(os.listdir(parent)) if os.access(parent, os.R_OK) else ():
-        other = os.path.join(parent, name)
-        if os.path.realpath(other) == os.path.realpath(directory):
-            continue
-        try:
-            header = read_header(other)
-        except errors.BunkerError:
-            continue
-        theirs = () if header.vault_id == vault_id else header.places()
-        if any(one.source == "file" and os.path.realpath(one.place) == mine for one in theirs):
-            found.append(other)
-    return found
 
 
 def check_place(directory: str) -> None:

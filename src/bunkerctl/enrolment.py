@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from bunkerctl import errors, keys
-from bunkerctl.directory import check_outside, sharers
+from bunkerctl.directory import check_outside
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
+from bunkerctl.neighbours import sharers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

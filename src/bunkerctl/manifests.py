@@ -11,7 +11,8 @@ import json
 import os
 
 from bunkerctl import crypto, errors, files, times, uuids
-from bunkerctl.directory import Recovery, read_recovery, read_route, recovery_said, route_said
+from bunkerctl.directory import Recovery, read_recovery, read_route
+from bunkerctl.header import recovery_said, route_said
 from bunkerctl.keys import Route
 from bunkerctl.model import Value
 

@@ -23,7 +23,8 @@ from bunkerctl import (
     times,
     uuids,
 )
-from bunkerctl.directory import DATABASE, HEADER, LEDGER, LOCK, header_text, read_header
+from bunkerctl.directory import DATABASE, HEADER, LEDGER, LOCK, read_header
+from bunkerctl.header import header_text
 from bunkerctl.model import UNSEEN, Expiration, Progress, Tombstone, Value
 from bunkerctl.store import backups as backup_rows
 from bunkerctl.store import expirations, schema, state, tombstones, users

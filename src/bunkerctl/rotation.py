@@ -20,10 +20,12 @@ import os
 
 from bunkerctl import crypto, errors, files, keys, recovery, uuids
 from bunkerctl import vault as vaults
-from bunkerctl.directory import DATABASE, Succession, read_header, sharers, write_header
+from bunkerctl.directory import DATABASE, Succession, read_header
+from bunkerctl.header import write_header
 from bunkerctl.keys import Route
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, Progress, Value
+from bunkerctl.neighbours import sharers
 from bunkerctl.store import trail
 from bunkerctl.store.connection import Database
 

@@ -13,7 +13,6 @@ from bunkerctl.directory import (
     check_access,
     check_place,
     read_header,
-    write_header,
 )
 from bunkerctl.keys import Route, Session
 from bunkerctl.lean import contextmanager, nullcontext
@@ -107,6 +106,8 @@ class Vault:
 
         If it fails, the header is what it was.
         """
+        from bunkerctl.header import write_header
+
         try:
             with self.transaction() as tx:
                 tx.event(action, key_id=header.key_id)

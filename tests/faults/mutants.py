@@ -163,7 +163,7 @@ MUTANTS = {
         "rotation_killed_anywhere",
         "does not open",
         patched(
-            "directory.py",
+            "header.py",
             "    if header.succession:\n",
             "    if header.succession and header.ending:\n",
         ),
