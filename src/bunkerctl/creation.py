@@ -17,7 +17,7 @@ from bunkerctl.directory import (
     read_header,
 )
 from bunkerctl.header import header_text
-from bunkerctl.keys import Route
+from bunkerctl.keys import Route, keeping
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import Origin
 from bunkerctl.store import schema, state
@@ -152,13 +152,17 @@ def _stored_key(place: Route, vault_id: str, session: Session, directory: str) -
     found = place.source == "file" and os.path.lexists(place.place)
     try:
         if found:
-            keys.claim(place, vault_id)
+            keeping.claim(place, vault_id)
         else:
-            keys.store(place, vault_id, crypto.new_master_key(), session)
+            keeping.store(place, vault_id, crypto.new_master_key(), session)
         yield keys.fetch(place, vault_id, session)
     except BaseException:
         if not is_there(directory, vault_id):
-            (keys.disclaim(place, vault_id) if found else keys.remove(place, vault_id, session))
+            (
+                keeping.disclaim(place, vault_id)
+                if found
+                else keeping.remove(place, vault_id, session)
+            )
         raise
 
 

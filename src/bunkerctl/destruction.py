@@ -18,7 +18,7 @@ from bunkerctl.directory import (
     read_header,
 )
 from bunkerctl.header import write_header
-from bunkerctl.keys import Route
+from bunkerctl.keys import Route, keeping
 from bunkerctl.model import Value
 from bunkerctl.neighbours import sharers
 from bunkerctl.store import holds, state
@@ -126,15 +126,15 @@ def _remove_key(place: Route, directory: str, header: Header, session: Session) 
     if place.source == "credential":
         return _remove_credential(place, header, session)
     if others := sharers(directory, header.vault_id, place):
-        keys.disclaim(place, header.vault_id)
+        keeping.disclaim(place, header.vault_id)
         return f"{others[0]} has its key there"
     try:
         later = keys.waiting(place, header.vault_id, session)
         if later is not None and _is_own(later, header):
-            keys.remove(place, header.vault_id, session, waiting=True)
+            keeping.remove(place, header.vault_id, session, waiting=True)
         if not _is_own(keys.fetch(place, header.vault_id, session), header):
             return "another key is there"
-        keys.remove(place, header.vault_id, session)
+        keeping.remove(place, header.vault_id, session)
     except errors.KeyUnavailable as error:
         return "" if error.reason in keys.GONE else error.message
     except errors.InputOutput as error:

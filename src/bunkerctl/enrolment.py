@@ -6,7 +6,7 @@ import os
 
 from bunkerctl import errors, keys
 from bunkerctl.directory import check_outside
-from bunkerctl.keys import Route
+from bunkerctl.keys import Route, keeping
 from bunkerctl.model import Value
 from bunkerctl.neighbours import sharers
 
@@ -46,7 +46,7 @@ def enroll(
         _check_credential(route, header, session, replace)
         stored = False
     else:
-        stored = keys.holds(route, header.vault_id, opened.master, session, replace=replace)
+        stored = keeping.holds(route, header.vault_id, opened.master, session, replace=replace)
     wanted = _with(vault, route, default=default)
     if stored and wanted == header:
         return Enrolled(route=route, default=header.key == route, changed=False)
@@ -54,7 +54,7 @@ def enroll(
         if not stored:
             _store(route, opened, session)
     if header.key is not None and header.key not in wanted.places():
-        keys.disclaim(header.key, header.vault_id)  # last: until then it is needed
+        keeping.disclaim(header.key, header.vault_id)  # last: until then it is needed
     return Enrolled(route=route, default=wanted.key == route, changed=True)
 
 
@@ -81,7 +81,7 @@ def _store(route: Route, opened: Opened, session: Session) -> None:
 
         credential.seal(route.place, keys.text_of(opened.master), session.environment)
     else:
-        keys.store(route, opened.vault.header.vault_id, opened.master, session)
+        keeping.store(route, opened.vault.header.vault_id, opened.master, session)
 
 
 def _with(vault: Vault, route: Route, *, default: bool) -> Header:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
-from bunkerctl import keys, opening, recovery, rotation
+from bunkerctl import opening, recovery, rotation
 from bunkerctl import vault as vaults
 from bunkerctl.directory import check_outside, enter, read_header
+from bunkerctl.keys import keeping
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
@@ -70,14 +71,14 @@ def _put(
     check_outside(directory, route.place, "key file")
     vault = vaults.open_vault(directory, header, master, surroundings)
     try:
-        there = keys.holds(route, header.vault_id, master, session, replace=replace)
+        there = keeping.holds(route, header.vault_id, master, session, replace=replace)
         copies = tuple(place for place in header.places() if place != route)
         wanted = header.with_(key=route, copies=copies)
         changed = not there or wanted != header
         if changed:
             with vault.becoming(wanted, ACTION):
                 if not there:
-                    keys.store(route, header.vault_id, master, session)
+                    keeping.store(route, header.vault_id, master, session)
     finally:
         vault.close()
     return Restored(header=wanted, route=route, changed=changed)

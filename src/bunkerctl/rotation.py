@@ -22,7 +22,7 @@ from bunkerctl import crypto, errors, files, keys, recovery, uuids
 from bunkerctl import vault as vaults
 from bunkerctl.directory import DATABASE, Succession, read_header
 from bunkerctl.header import write_header
-from bunkerctl.keys import Route
+from bunkerctl.keys import Route, keeping
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.neighbours import sharers
@@ -100,11 +100,11 @@ def _planned(
             hint="`bunkerctl doctor` says more",
         )
     for place in plan.places:
-        keys.check_free_to_wait(place, vault.header.vault_id)
+        keeping.check_free_to_wait(place, vault.header.vault_id)
     try:
         write_header(vault.directory, plan.begun)
         for place in plan.places:
-            keys.store(place, vault.header.vault_id, plan.new, session, waiting=True)
+            keeping.store(place, vault.header.vault_id, plan.new, session, waiting=True)
         yield plan
     except BaseException:
         _give_up(plan, surroundings)
@@ -305,7 +305,7 @@ def _complete(
         _sync(vault)
         problems = vault.db.problems(progress) if check else []
         write_header(directory, header)
-        left = keys.promote(places, header.vault_id, new, surroundings.session)
+        left = keeping.promote(places, header.vault_id, new, surroundings.session)
         with vault.transaction() as tx:
             if not trail.newest_is(
                 vault.db, ACTION, "ok", header.key_id
@@ -375,7 +375,7 @@ def _opens(directory: str, header: Header, key: bytes) -> bool:
 def _drop(places: Iterable[Route], vault_id: str, session: Session) -> None:
     for place in places:
         try:
-            keys.remove(place, vault_id, session, waiting=True)
+            keeping.remove(place, vault_id, session, waiting=True)
         except (errors.KeyUnavailable, errors.InputOutput):
             continue  # a key that opens nothing; the next rotation replaces it
 

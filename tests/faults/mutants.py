@@ -174,12 +174,13 @@ MUTANTS = {
         patched(
             "rotation.py",
             "            vault.db.rekey(_database_key(begun, plan.new), progress)\n",
-            "            keys.promote(plan.places, old.vault_id, plan.new, surroundings.session)\n"
+            "            keeping.promote(\n"
+            "                plan.places, old.vault_id, plan.new, surroundings.session)\n"
             "            vault.db.rekey(_database_key(begun, plan.new), progress)\n",
         ),
         patched(
             "rotation.py",
-            "        left = keys.promote(places, header.vault_id, new, surroundings.session)\n",
+            "        left = keeping.promote(places, header.vault_id, new, surroundings.session)\n",
             "        left: tuple[Route, ...] = ()\n",
         ),
     ),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-from bunkerctl import crypto, files, uuids
-from bunkerctl.errors import Conflict, InputOutput, KeyUnavailable, WrongKey
+from bunkerctl import crypto, uuids
+from bunkerctl.errors import KeyUnavailable, WrongKey
 from bunkerctl.model import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 WAITING = ".next"
@@ -18,7 +16,6 @@ WAITING = ".next"
 
 WRITABLE = ("keyring", "file")
 """The sources that a key can be put into."""
-
 
 GONE = ("missing", "entry_missing")
 """The reasons that say: nothing is there."""
@@ -76,7 +73,7 @@ def fetch(route: Route, vault_id: str, session: Session, *, waiting: bool = Fals
 
         if route.source == "credential":
             return parse(file.read_credential(route.place), f"the credential {route.place}")
-        path = _path(route, waiting)
+        path = path_of(route, waiting)
         uid = None if session.owner is None else session.owner[0]
         return parse(file.read(path, uid), f"the key file {path}")
     if route.source == "command":
@@ -90,7 +87,7 @@ def fetch(route: Route, vault_id: str, session: Session, *, waiting: bool = Fals
     from bunkerctl.keys import oskeyring
 
     return parse(
-        oskeyring.get(route.place, _entry(vault_id, waiting), session), "the keyring's entry"
+        oskeyring.get(route.place, entry_of(vault_id, waiting), session), "the keyring's entry"
     )
 
 
@@ -115,7 +112,9 @@ def current(route: Route, vault_id: str, key_id: str, session: Session) -> bytes
         error = wrong_key(key, vault_id, key_id)
         error.hint = f"it came from {route.words()}; {error.hint}"
         raise error
-    promote([route], vault_id, successor, session)
+    from bunkerctl.keys import keeping
+
+    keeping.promote([route], vault_id, successor, session)
     return successor
 
 
@@ -161,60 +160,6 @@ def waiting(route: Route, vault_id: str, session: Session) -> bytes | None:
         return None
 
 
-def holds(
-    route: Route, vault_id: str, key: bytes, session: Session, *, replace: bool = False
-) -> bool:
-    """Tell whether a key is at a place already.
-
-    Raises:
-        Conflict: there is another one, which `replace` would let be replaced.
-        KeyUnavailable: the place cannot be looked at.
-    """
-    try:
-        found = fetch(route, vault_id, session)
-    except KeyUnavailable as error:
-        if error.reason in GONE:
-            return False
-        if error.reason == "malformed":
-            error.hint = "what is there is no key: move it away"
-        raise
-    if found == key:
-        claim(route, vault_id)
-        return True
-    if not replace or _claimed(route, vault_id):
-        raise Conflict(
-            "there is another key at that place already",
-            hint="it may be all that opens another vault; --replace replaces one that no other "
-            "vault has claimed, as from before a rotation",
-        )
-    return False
-
-
-def _claimed(route: Route, vault_id: str) -> bool:
-    """Tell whether another vault has said that its key is in that file."""
-    if route.source != "file":
-        return False
-    from bunkerctl.keys import file
-
-    return bool(file.claims(route.place) - {vault_id})
-
-
-def claim(route: Route, vault_id: str) -> None:
-    """Note on a key file that a vault has its key there."""
-    if route.source == "file":
-        from bunkerctl.keys import file
-
-        file.claim(route.place, vault_id)
-
-
-def disclaim(route: Route, vault_id: str) -> None:
-    """Take that note away."""
-    if route.source == "file":
-        from bunkerctl.keys import file
-
-        file.disclaim(route.place, vault_id)
-
-
 def id_of(key: bytes, vault_id: str) -> str:
     """Return 16 hexadecimal digits that tell a vault's keys from one another."""
     return crypto.key_id(key, uuids.to_bytes(vault_id))
@@ -226,81 +171,6 @@ def wrong_key(key: bytes, vault_id: str, key_id: str) -> WrongKey:
         f"the key (id {id_of(key, vault_id)}) is not this vault's (id {key_id})",
         hint="another vault's key, or one from before a rotation? see --key-file, --vault",
     )
-
-
-def store(
-    route: Route, vault_id: str, key: bytes, session: Session, *, waiting: bool = False
-) -> None:
-    """Put a key into a keyring or a file, replacing what is there, and read it back.
-
-    Raises:
-        KeyUnavailable: it cannot be stored, or comes back as something else.
-        InputOutput: the file system refuses.
-    """
-    if route.source == "file":
-        from bunkerctl.keys import file
-
-        files.make_directory(os.path.dirname(route.place), session.owner)
-        file.write(_path(route, waiting), text_of(key), like=route.place, owner=session.owner)
-        if fetch(route, vault_id, session, waiting=waiting) != key:
-            raise KeyUnavailable("the key was read back and differs", reason="not_kept")
-        file.claim(_path(route, waiting), vault_id)
-    else:
-        from bunkerctl.keys import oskeyring
-
-        oskeyring.put(route.place, _entry(vault_id, waiting), text_of(key), session)
-
-
-def check_free_to_wait(route: Route, vault_id: str) -> None:
-    """Refuse a file in the place of the waiting key that this vault has not put there.
-
-    Raises:
-        Conflict: there is one.
-    """
-    if route.source != "file":
-        return
-    from bunkerctl.keys import file
-
-    path = _path(route, waiting=True)
-    if os.path.lexists(path) and vault_id not in file.claims(path):
-        raise Conflict(
-            f"{path} is in the way: a new key is to wait there",
-            hint="move it away; it may be another vault's key",
-        )
-
-
-def promote(
-    places: Iterable[Route], vault_id: str, key: bytes, session: Session
-) -> tuple[Route, ...]:
-    """Let a waiting key take its place, if it is that one; return where it goes on waiting."""
-    left = []
-    for place in places:
-        try:
-            if waiting(place, vault_id, session) == key:
-                _promote(place, vault_id, key, session)
-        except (KeyUnavailable, InputOutput):
-            left.append(place)
-    return tuple(left)
-
-
-def _promote(route: Route, vault_id: str, key: bytes, session: Session) -> None:
-    if route.source == "file":
-        from bunkerctl.keys import file
-
-        file.promote(_path(route, waiting=True), route.place)
-    else:
-        store(route, vault_id, key, session)
-        remove(route, vault_id, session, waiting=True)
-
-
-def remove(route: Route, vault_id: str, session: Session, *, waiting: bool = False) -> None:
-    """Remove a key from a keyring or a file, if it is there."""
-    if route.source == "file":
-        files.remove(_path(route, waiting))
-    else:
-        from bunkerctl.keys import oskeyring
-
-        oskeyring.remove(route.place, _entry(vault_id, waiting), session)
 
 
 def text_of(key: bytes) -> bytes:
@@ -328,9 +198,11 @@ def looks_like_key(digits: bytes) -> bool:
     return len(digits) == 64 and HEX_DIGITS.issuperset(digits)
 
 
-def _path(route: Route, waiting: bool) -> str:
+def path_of(route: Route, waiting: bool) -> str:
+    """Return the path of a key file, or of the one that waits there."""
     return route.place + WAITING if waiting else route.place
 
 
-def _entry(vault_id: str, waiting: bool) -> str:
+def entry_of(vault_id: str, waiting: bool) -> str:
+    """Return the name of a keyring's entry, or of the one that waits there."""
     return vault_id + WAITING if waiting else vault_id
