@@ -22,7 +22,7 @@ from bunkerctl.manifests import Manifest
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.store import audit as events
 from bunkerctl.store import backups as store
-from bunkerctl.store import schema, state
+from bunkerctl.store import integrity, schema, state
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Vault
 
@@ -148,7 +148,7 @@ def opened_by(path: str, master: bytes) -> tuple[Manifest, bytes]:
 
 def check(vault: Vault, manifest: Manifest, progress: Progress) -> None:
     """Check the pages and the audit trail of a copy; raise IntegrityFailure."""
-    problems = vault.db.problems(progress)
+    problems = integrity.problems(vault.db, progress)
     if problems:
         raise errors.IntegrityFailure(f"the backup's database is damaged: {problems[0]}")
     with vault.reading():

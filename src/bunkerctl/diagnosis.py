@@ -9,12 +9,13 @@ import os
 import stat
 import sys
 
-from bunkerctl import audit, errors, keys, ledger, opening, times
+from bunkerctl import audit, crypto, errors, keys, ledger, opening, times, uuids
 from bunkerctl import status as statuses
-from bunkerctl.directory import DATABASE, check_access, check_place, file_system
+from bunkerctl.directory import DATABASE, check_access, check_place, file_system, read_header
 from bunkerctl.keys import Route
 from bunkerctl.model import UNSEEN, Progress, Value
-from bunkerctl.store import connection, state, trail
+from bunkerctl.store import connection, integrity, state, trail
+from bunkerctl.store.connection import Database
 from bunkerctl.sweep import MAX_AHEAD_SECONDS, MAX_BEHIND_SECONDS
 
 TYPE_CHECKING = False
@@ -93,7 +94,7 @@ def examine(
         if isinstance(error, errors.KeyUnavailable) and error.reason != "timeout":
             yield from _keyrings(surroundings)
         if isinstance(error, errors.IntegrityFailure):
-            pages = opening.damage(directory, given, surroundings, progress)
+            pages = _damage(directory, given, surroundings, progress)
             error.message = "; ".join(dict.fromkeys([error.message, *pages[:MOST_PROBLEMS]]))
         yield broken(_check_of(error), error)
         return
@@ -131,6 +132,25 @@ def _check_of(error: errors.BunkerError) -> str:
     if isinstance(error, errors.KeyUnavailable | errors.WrongKey):
         return "key"
     return "vault" if isinstance(error, errors.NoVault) else "database"
+
+
+def _damage(
+    directory: str, given: Route | None, surroundings: Surroundings, progress: Progress
+) -> list[str]:
+    """Return what is wrong with the pages of a database that does not open as a vault."""
+    header = read_header(directory)
+    route, vault_id = opening.route_of(header, given), header.vault_id
+    master = keys.current(route, vault_id, header.key_id, surroundings.session)
+    raw = crypto.database_key(master, uuids.to_bytes(vault_id))
+    path = os.path.join(directory, DATABASE)
+    try:
+        db = Database(path, raw, surroundings.lock_wait)
+    except errors.IntegrityFailure as error:
+        return [error.message, *integrity.altered_pages(path, raw)]
+    try:
+        return integrity.problems(db, progress)
+    finally:
+        db.close()
 
 
 def _environment() -> Iterator[Finding]:
@@ -262,8 +282,8 @@ def clock(vault: Vault) -> Iterator[Finding]:
 
 
 def _database(vault: Vault, progress: Progress) -> Iterator[Finding]:
-    _, excess = vault.db.excess()
-    problems = vault.db.problems(progress)
+    _, excess = integrity.excess(vault.db)
+    problems = integrity.problems(vault.db, progress)
     if problems:
         hint = f"{DAMAGED_HINT}; `user get` still reads whom the damage does not touch"
         yield broken(

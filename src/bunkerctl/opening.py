@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 
-from bunkerctl import ballast, crypto, errors, keys, uuids
+from bunkerctl import ballast, errors, keys
 from bunkerctl import vault as vaults
-from bunkerctl.directory import DATABASE, enter, read_header
-from bunkerctl.store import connection, state
-from bunkerctl.store.connection import Database
+from bunkerctl.directory import enter, read_header
+from bunkerctl.store import state
 from bunkerctl.vault import Opened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bunkerctl.directory import Header
     from bunkerctl.keys import Route
-    from bunkerctl.model import Progress
     from bunkerctl.vault import Surroundings, Vault
 
 
@@ -80,25 +78,6 @@ def close(vault: Vault, *, erasing: bool) -> None:
         return
     finally:
         vault.close()
-
-
-def damage(
-    directory: str, given: Route | None, surroundings: Surroundings, progress: Progress
-) -> list[str]:
-    """Return what is wrong with the pages of a database that does not open as a vault."""
-    header = read_header(directory)
-    route, vault_id = route_of(header, given), header.vault_id
-    master = keys.current(route, vault_id, header.key_id, surroundings.session)
-    raw = crypto.database_key(master, uuids.to_bytes(vault_id))
-    path = os.path.join(directory, DATABASE)
-    try:
-        db = Database(path, raw, surroundings.lock_wait)
-    except errors.IntegrityFailure as error:
-        return [error.message, *connection.altered_pages(path, raw)]
-    try:
-        return db.problems(progress)
-    finally:
-        db.close()
 
 
 def route_of(header: Header, given: Route | None) -> Route:

@@ -26,7 +26,7 @@ from bunkerctl.keys import Route, keeping
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import UNSEEN, Progress, Value
 from bunkerctl.neighbours import sharers
-from bunkerctl.store import trail
+from bunkerctl.store import integrity, trail
 from bunkerctl.store.connection import Database
 
 TYPE_CHECKING = False
@@ -94,7 +94,7 @@ def _planned(
     plan = _plan(opened, session, skip_unreachable)
     _check_shared(vault, plan.places)
     _check_room(vault.path(DATABASE))
-    if vault.db.problems(progress):
+    if integrity.problems(vault.db, progress):
         raise errors.IntegrityFailure(
             "the database is damaged, so its key is not rotated",
             hint="`bunkerctl doctor` says more",
@@ -303,7 +303,7 @@ def _complete(
     try:
         vault.db.truncate_wal(surroundings.lock_wait)
         _sync(vault)
-        problems = vault.db.problems(progress) if check else []
+        problems = integrity.problems(vault.db, progress) if check else []
         write_header(directory, header)
         left = keeping.promote(places, header.vault_id, new, surroundings.session)
         with vault.transaction() as tx:

@@ -37,11 +37,8 @@ UNBROKEN_SECONDS = 0.1
 """How long it may go on without that."""
 BULK_CACHE_KIB, BULK_WAL_PAGES = 24 * 1024, 16_000
 ROOM_FOR_BULK = 1 << 30
-PAGE_BYTES = 4096  # those of SQLCipher 4; the schema that would tell may be what is damaged
 ROWS_AT_ONCE = 50
 COPIED_AT_ONCE = 1000  # pages, and then a signal is heeded
-CHECKING_CACHE = -64 << 10  # KiB: with SQLite's own 2 MB it took four times as long
-READ_TO_COMPARE = 2  # how often `integrity_check` reads each page while the indexes fit in there
 LEAST_ROOM = 64 * 1024
 """What a command needs at least, for SQLite's shared memory."""
 
@@ -271,6 +268,10 @@ class Database:
                 self.run("PRAGMA cache_size = -2000")  # SQLite's own
                 self.run("PRAGMA wal_autocheckpoint = 1000")
 
+    def pages(self) -> tuple[int, int]:
+        """Return how many pages there are, and how many bytes each has."""
+        return int(self.one("PRAGMA page_count")[0]), int(self.one("PRAGMA page_size")[0])
+
     def truncate_wal(self, wait: float) -> bool:
         """Move all of the WAL into the database and cut it to nothing; False if a reader bars it.
 
@@ -297,7 +298,7 @@ class Database:
         Raises:
             InputOutput: the disk is full, or refuses.
         """
-        pages, size = self._pages()
+        pages, size = self.pages()
         wal = f"{self.path}-wal"
         progress.begin("pages encrypted anew", pages, lambda: min(pages, _size(wal) // size))
         try:
@@ -320,7 +321,7 @@ class Database:
         def copied(_status: int, left: int, total: int) -> None:
             progress.done = total - left
 
-        progress.begin("pages copied", self._pages()[0])
+        progress.begin("pages copied", self.pages()[0])
         copy = sqlcipher3.connect(f"{_uri(path)}?mode=rw", uri=True, isolation_level=None)
         try:
             copy.execute("PRAGMA cipher_log_level = NONE")
@@ -337,46 +338,8 @@ class Database:
             self.rollback()
             copy.close()
 
-    def problems(self, progress: Progress) -> list[str]:
-        """Return what two checks find wrong, each of which misses what the other finds.
-
-        `cipher_integrity_check` tells altered pages, and takes a file cut at a page's end for
-        whole; `integrity_check` tells that one. What is appended behind the end is no problem of
-        the database: see `excess`.
-        """
-        last, _ = self.excess()
-        self._begin_reading(progress, "pages checked", last)
-        found = [_plain(str(row[0])) for row in self.rows("PRAGMA cipher_integrity_check")]
-        cache = int(self.one("PRAGMA cache_size")[0])
-        self.run(f"PRAGMA cache_size = {CHECKING_CACHE}")
-        self._begin_reading(progress, "pages compared", READ_TO_COMPARE * last)
-        try:
-            found += [str(row[0]) for row in self.rows("PRAGMA integrity_check(20)")]
-        except IntegrityFailure as error:  # a page that it needs to go on
-            found.append(error.message)
-        finally:
-            self.run(f"PRAGMA cache_size = {cache}")
-        return [problem for problem in found if problem != "ok" and _page_of(problem) <= last]
-
-    def excess(self) -> tuple[int, int]:
-        """Return the number of the last page, and how many bytes the file has behind it."""
-        pages, size = self._pages()
-        return pages, max(0, os.path.getsize(self.path) - pages * size)
-
     def close(self) -> None:
         self._connection.close()
-
-    def _begin_reading(self, progress: Progress, what: str, total: int) -> None:
-        """Begin a stage that SQLite is silent in; Linux counts what is read (proc_pid_io(5))."""
-        size, before = self._pages()[1], _bytes_read()
-        if before is None:
-            progress.begin(what)
-        else:
-            progress.begin(what, total, lambda: ((_bytes_read() or before) - before) // size)
-
-    def _pages(self) -> tuple[int, int]:
-        """Return how many pages there are, and how many bytes each has."""
-        return int(self.one("PRAGMA page_count")[0]), int(self.one("PRAGMA page_size")[0])
 
     def _execute(self, sql: str, parameters: tuple[Any, ...]) -> Any:
         """Execute a statement, and again while another process has the lock, up to the wait."""
@@ -442,36 +405,20 @@ class Database:
         return f"{self.path} is damaged, or not a bunkerctl vault"
 
 
-def altered_pages(path: str, key: bytes) -> list[str]:
-    """Tell which pages of a file are altered, though it does not open: one may be of the schema.
+def altered(path: str, key: bytes) -> list[str]:
+    """Return what `cipher_integrity_check` finds in a file, though it may not open otherwise.
 
-    Nothing if that cannot be told, or if most are: then it is the key that does not fit.
+    Nothing if that cannot be told.
     """
     connection = sqlcipher3.connect(f"{_uri(path)}?mode=ro", uri=True, isolation_level=None)
     try:
         connection.execute("PRAGMA cipher_log_level = NONE")
         connection.set_key(f"x'{key.hex()}'")
-        rows = connection.execute("PRAGMA cipher_integrity_check").fetchall()
+        return [str(row[0]) for row in connection.execute("PRAGMA cipher_integrity_check")]
     except sqlcipher3.Error:
         return []
     finally:
         connection.close()
-    most = os.path.getsize(path) // PAGE_BYTES // 2
-    return [_plain(str(row[0])) for row in rows] if len(rows) <= most else []
-
-
-def _plain(problem: str) -> str:
-    """Return a problem of `cipher_integrity_check` in words for an admin."""
-    altered = problem.startswith("HMAC verification failed for page ")
-    return f"page {_page_of(problem)} is damaged" if altered else problem
-
-
-def _page_of(problem: str) -> int:
-    """Return the page that a problem is with; 0 if it names none."""
-    import re
-
-    found = re.search(r"page (\d+)", problem)
-    return int(found[1]) if found else 0
 
 
 def _size(path: str) -> int:
@@ -479,15 +426,6 @@ def _size(path: str) -> int:
         return os.path.getsize(path)
     except OSError:
         return 0
-
-
-def _bytes_read() -> int | None:
-    """Return how many bytes this process has read so far; None where nothing tells it."""
-    try:
-        with open("/proc/self/io", "rb") as file:
-            return int(file.readline().split()[1])
-    except OSError:
-        return None
 
 
 def _uri(path: str) -> str:
