@@ -20,7 +20,8 @@ FLOORS = (
     "users holds expirations sweep imports exports audit status creation erasure ledger patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
-    " article15 letter bundles intake checks preparation known deadlines",
+    " article15 letter bundles intake checks preparation known deadlines listings"
+    " forgetting",
     "cli",
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

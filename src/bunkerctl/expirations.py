@@ -80,7 +80,7 @@ def deletable(vault: Vault, exptoken: str) -> User | Tombstone:
 def delete(tx: Transaction, exptoken: str) -> tuple[Tombstone, bool]:
     """Erase a person who waits and asked to be gone now; twice is once.
 
-    Returns what `users.forget` does.
+    Returns what `forgetting.forget` does.
 
     Raises:
         NotFound: no such exptoken, or a replaced one.

@@ -1,4 +1,4 @@
-"""Users: add, find, read, change, list and forget people."""
+"""Users: add, find, read and change people."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from bunkerctl.store import users as store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
     from bunkerctl.schemas import Schema
     from bunkerctl.vault import Transaction, Vault
 
-    Refusal = errors.NotFound | errors.Conflict
-
-PAGE = 500
 NEAR_BYTES = 4 << 20
 """Of records looked up together; whose are behind that are looked up one by one."""
 
@@ -32,17 +28,6 @@ class Rules(Value):
         """Raise Invalid if a record breaks the schema."""
         if self.schema is not None:
             self.schema.check(record)
-
-
-class Listing(Value):
-    """Which users to list; None means no condition. Times are Unix seconds."""
-
-    expstatus: str | None
-    created_before: int | None
-    updated_before: int | None
-    held: bool
-    after: str | None
-    limit: int | None
 
 
 def add(vault: Vault, record: dict[str, Any], rules: Rules) -> User:
@@ -106,84 +91,10 @@ def update(
             raise
 
 
-def listing(vault: Vault, wanted: Listing, *, reveal: bool) -> Iterator[User]:
-    """Yield people in the order of their tokens, a page at a time.
-
-    An unrevealed list is one event; a revealed one is an event a person too.
-    """
-    with vault.transaction() as tx:
-        where, parameters = _conditions(wanted, tx.now)
-        tx.event("user.list", counts={"revealed": True} if reveal else None)
-    left, after = wanted.limit, wanted.after
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        page = _page(vault, (after, size, where, parameters), "user.get" if reveal else None)
-        yield from page
-        if len(page) < size:
-            return
-        after = page[-1].token
-        left = left and left - len(page)
-
-
 def count(vault: Vault) -> int:
     """Count the living."""
     with vault.reading():
         return state.totals(vault.db).living
-
-
-def forgettable(vault: Vault, identity: Identity) -> User | Tombstone:
-    """Return whom `forget` would erase, or has erased, so that it can be confirmed.
-
-    Raises:
-        Held: a legal hold bars it.
-    """
-    with vault.transaction() as tx:
-        found = _forgettable(tx, identity)
-        if isinstance(found, errors.BunkerError):
-            raise found
-        return found
-
-
-def forget(tx: Transaction, whose: list[Identity]) -> list[tuple[Tombstone, bool] | Refusal]:
-    """Erase some people at once; return what is left of each, and whether that is new.
-
-    Once it is committed, `erasure.finish` makes it final. An erased token stays as it is. In the
-    place of who is not found, or held, is why.
-    """
-    from bunkerctl import erasure
-
-    look_up(tx.vault, whose)
-    found = [_forgettable(tx, identity) for identity in whose]
-    going = {one.token: one for one in found if isinstance(one, User)}
-    left = erasure.erase_all(tx, list(going.values()), action="user.forget", reason="request")
-    tombstones = {one.token: one for one in left}
-    done: list[tuple[Tombstone, bool] | Refusal] = []
-    for one in found:
-        if isinstance(one, User):
-            changed = going.pop(one.token, None) is not None  # else it was named twice
-            done.append((tombstones[one.token], changed))
-        elif isinstance(one, Tombstone):
-            changed = False
-            done.append((one, changed))
-        else:
-            done.append(one)
-            continue
-        if not changed:
-            tx.event("user.forget", token=one.token, counts={})
-    return done
-
-
-def _forgettable(tx: Transaction, identity: Identity) -> User | Tombstone | Refusal:
-    from bunkerctl import erasure
-
-    try:
-        with tx.attempt("user.forget", asks_first=True):
-            found = find_or_tombstone(tx.vault, identity)
-            if isinstance(found, User):
-                erasure.check_not_held(found, tx.now)
-            return found
-    except (errors.NotFound, errors.Conflict) as refusal:
-        return refusal
 
 
 def token_of(vault: Vault, identity: Identity) -> str:
@@ -358,30 +269,3 @@ def _check_free(tx: Transaction, found: dict[str, str], user: User | None) -> No
             raise errors.Conflict(
                 f"the {kind} is taken by {other.token}", token=user.token if user else None
             )
-
-
-def _page(vault: Vault, page: tuple[Any, ...], action: str | None) -> list[User]:
-    """Return a page of users; with an action, after an event a person is committed."""
-    if action is None:
-        with vault.reading():
-            return store.page(vault.db, *page)
-    with vault.transaction() as tx:
-        users = store.page(vault.db, *page)
-        for user in users:
-            tx.event(action, token=user.token, user=user.id)
-    return users
-
-
-def _conditions(wanted: Listing, now: int) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    parameters: list[Any] = []
-    for condition, value in (
-        ("coalesce(e.status, 'none') = ?", wanted.expstatus),
-        ("u.created_at < ?", wanted.created_before),
-        ("u.updated_at < ?", wanted.updated_before),
-        ("h.user IS NOT NULL AND coalesce(h.until > ?, 1)", now if wanted.held else None),
-    ):
-        if value is not None:
-            where.append(condition)
-            parameters.append(value)
-    return where, parameters

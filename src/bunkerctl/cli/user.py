@@ -151,7 +151,9 @@ def list_(
       bunkerctl user list --expstatus wait
       bunkerctl user list --updated-before 2y -o jsonl
     """
-    wanted = users.Listing(
+    from bunkerctl import listings
+
+    wanted = listings.Listing(
         expstatus=expstatus,
         created_before=call.moment(created_before),
         updated_before=call.moment(updated_before),
@@ -162,7 +164,7 @@ def list_(
     mask = None if reveal else call.mask()
     vault = call.vault()
     now = call.now()
-    found = users.listing(vault, wanted, reveal=reveal)
+    found = listings.listing(vault, wanted, reveal=reveal)
     rows = (answers.user(user, now, mask) for user in found)
     chosen = held or any((expstatus, created_before, updated_before, after))
     hint = "`bunkerctl user list` lists everybody" if chosen else "`bunkerctl user add` adds people"
@@ -187,6 +189,7 @@ def forget(call: Call, identity: str) -> None:
       bunkerctl user forget email:ann@example.com
       bunkerctl user forget - --yes < tokens
     """
+    from bunkerctl import forgetting
     from bunkerctl.cli import batch
 
     if not call.flag("yes"):
@@ -194,7 +197,7 @@ def forget(call: Call, identity: str) -> None:
             declined = errors.Declined("erasing a list needs --yes: nothing was erased")
             raise call.vault().refused("user.forget", declined)
         whose = call.identity(identity)
-        found = users.forgettable(call.vault(erasing=True), whose)
+        found = forgetting.forgettable(call.vault(erasing=True), whose)
         batch.confirm(call, found, "user.forget")
         # Who has the identity may have changed meanwhile: erase who was confirmed.
         identity = f"token:{found.token}"
@@ -202,7 +205,7 @@ def forget(call: Call, identity: str) -> None:
     def acts(tx: Transaction, whose: list[Identity]) -> list[Answer | errors.BunkerError]:
         return [
             one if isinstance(one, errors.BunkerError) else answers.erased(*one)
-            for one in users.forget(tx, whose)
+            for one in forgetting.forget(tx, whose)
         ]
 
     batch.people(call, identity, "user.forget", acts, answers.ERASED, erasing=True)
