@@ -1,13 +1,13 @@
-"""`user add`, `get`, `update`, `list` and `forget`."""
+"""`user add`, `get` and `update`."""
 
 from __future__ import annotations
 
-from bunkerctl import errors, escapes, identities, jsontext, users
-from bunkerctl.cli.answers import Answer, several, single, single_or_each
+from bunkerctl import errors, escapes, jsontext, users
+from bunkerctl.cli.answers import Answer, single, single_or_each
 from bunkerctl.cli.answers import user as answers
 from bunkerctl.cli.call import Call
 from bunkerctl.cli.grammar import ID, IDS, argument, command, option
-from bunkerctl.model import EXPSTATUSES, Identity
+from bunkerctl.model import Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,96 +121,6 @@ def update(
     call.show({**answers.user(user, call.now()), "changed": changed}, "user")
 
 
-@command(
-    "user list",
-    option("--expstatus", "S", "who stands so", choices=EXPSTATUSES),
-    option("--created-before", "D", "created before this date, or before that long ago"),
-    option("--updated-before", "D", "updated before this date, or before that long ago"),
-    option("--held", None, "under a legal hold"),
-    option("--limit", "N", "at most N"),
-    option("--after", "TOKEN", "only tokens behind this one: the last of the previous page"),
-    option("--reveal", None, "show personal values; an audit event for each person"),
-    answer=several(answers.USER),
-)
-def list_(
-    call: Call,
-    expstatus: str | None,
-    created_before: str | None,
-    updated_before: str | None,
-    held: bool,
-    limit: str | None,
-    after: str | None,
-    reveal: bool,
-) -> None:
-    """List people in the order of their tokens, personal values masked.
-
-    Where `record.schema` is set, `x-mask` in the schema says how a field is masked:
-    bunkerctl-import(7) explains it.
-
-    Examples:
-      bunkerctl user list --expstatus wait
-      bunkerctl user list --updated-before 2y -o jsonl
-    """
-    from bunkerctl import listings
-
-    wanted = listings.Listing(
-        expstatus=expstatus,
-        created_before=call.moment(created_before),
-        updated_before=call.moment(updated_before),
-        held=held,
-        after=None if after is None else _token(after),
-        limit=call.count("--limit", limit),
-    )
-    mask = None if reveal else call.mask()
-    vault = call.vault()
-    now = call.now()
-    found = listings.listing(vault, wanted, reveal=reveal)
-    rows = (answers.user(user, now, mask) for user in found)
-    chosen = held or any((expstatus, created_before, updated_before, after))
-    hint = "`bunkerctl user list` lists everybody" if chosen else "`bunkerctl user add` adds people"
-    call.show_list(rows, answers.USER, noun="person", view="user", hint=hint)
-
-
-@command(
-    "user forget",
-    IDS,
-    answer=single_or_each(answers.ERASED),
-    fails=(errors.Partial, errors.NotFound, errors.Held, errors.Declined, errors.Residue),
-)
-def forget(call: Call, identity: str) -> None:
-    """Erase a person for good: record, identities, expiration, holds.
-
-    What remains is a tombstone: token, times, reason, counts. On a terminal the first 8 characters
-    of the token must be typed; elsewhere --yes is needed. A legal hold bars it (exit 5). By token
-    it can be repeated; by another identity an erased person is not found. It works on a full disk,
-    too: room is kept for the largest record, and for 2,500 erasures or a tenth of the living.
-
-    Examples:
-      bunkerctl user forget email:ann@example.com
-      bunkerctl user forget - --yes < tokens
-    """
-    from bunkerctl import forgetting
-    from bunkerctl.cli import batch
-
-    if not call.flag("yes"):
-        if identity == "-":
-            declined = errors.Declined("erasing a list needs --yes: nothing was erased")
-            raise call.vault().refused("user.forget", declined)
-        whose = call.identity(identity)
-        found = forgetting.forgettable(call.vault(erasing=True), whose)
-        batch.confirm(call, found, "user.forget")
-        # Who has the identity may have changed meanwhile: erase who was confirmed.
-        identity = f"token:{found.token}"
-
-    def acts(tx: Transaction, whose: list[Identity]) -> list[Answer | errors.BunkerError]:
-        return [
-            one if isinstance(one, errors.BunkerError) else answers.erased(*one)
-            for one in forgetting.forget(tx, whose)
-        ]
-
-    batch.people(call, identity, "user.forget", acts, answers.ERASED, erasing=True)
-
-
 def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) -> Any:
     """Return the JSON that the arguments, a file or standard input give."""
     if fields and data is not None:
@@ -220,7 +130,3 @@ def _document(call: Call, data: str | None, fields: tuple[str, ...], what: str) 
     from bunkerctl.cli import assignments
 
     return assignments.read(fields)
-
-
-def _token(text: str) -> str:
-    return identities.parse_uuid(text.removeprefix("token:"), "--after")
