@@ -12,7 +12,7 @@ import pytest
 from bunkerctl import crypto, erasure, files, forks, imports, preparation, sweep
 from bunkerctl.cli import door
 from bunkerctl.cli.shell import Shell
-from bunkerctl.store import lookup, state
+from bunkerctl.store import indexes, lookup, state
 from bunkerctl.store.connection import Database
 from bunkerctl.vault import Vault
 from conftest import DAY, Home
@@ -251,7 +251,7 @@ def test_all_tags_are_read_and_any_of_them_is_found(
     monkeypatch.setattr(lookup, "FEW_TAGS", most)
     db = home.database()
     db.begin()
-    lookup.add(db, "identities", [(-(1 << 63), 1), ((1 << 63) - 1, 1)])  # the least, the greatest
+    indexes.add(db, "identities", [(-(1 << 63), 1), ((1 << 63) - 1, 1)])  # the least, the greatest
     held = [
         tag
         for table in ("identities", "recent_identities")

@@ -13,45 +13,22 @@ before an erasure is final. Until then they lead to nobody: a row number is neve
 from __future__ import annotations
 
 import time
-from operator import itemgetter
 
 from bunkerctl import jsontext
 from bunkerctl.errors import Busy, InputOutput, OutcomeUnknown
 from bunkerctl.lean import contextmanager, partial, suppress
-from bunkerctl.store.connection import blob
+from bunkerctl.store.indexes import KEYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
 
     from bunkerctl.store.connection import Database
-
-KEYS = {"identities": "tag", "tokens": "token"}
-"""The indexes and their keys; the runs of each are in `recent_` and its name."""
-
-IN_RUNS = "run IN (SELECT run FROM runs)"
 
 LOCK_SECONDS = 0.12
 LEAST_ROOM = 64 << 20
 FIRST_PART, LEAST_PART = 1 / 16, 1 / 4096
 TAGS_AT_ONCE, FEW_TAGS = 10_000, 250
-
-
-def add(db: Database, table: str, pairs: Iterable[tuple[Any, int]], run: int | None = None) -> None:
-    """Add pairs of a key and a row number to an index, or to a run."""
-    into = table if run is None else f"recent_{table}"
-    first = "" if run is None else f"{run:d}, "
-    rows = sorted(pairs, key=itemgetter(0))
-    if table == "tokens":
-        rows = [(blob(token), user) for token, user in rows]
-    db.insert_many(into, f"({first}?, ?)", rows)
-
-
-def remove(db: Database, table: str, key: Any, user: int) -> None:
-    where = f"{KEYS[table]} = ? AND user = ?"
-    db.run(f"DELETE FROM {table} WHERE {where}", key, user)
-    db.run(f"DELETE FROM recent_{table} WHERE {IN_RUNS} AND {where}", key, user)
 
 
 def taken(db: Database, tags: list[int]) -> set[int]:

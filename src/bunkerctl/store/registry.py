@@ -139,7 +139,7 @@ def clear(
     `lookup.take_out`, if `later`. Returns counts by class for each. The caller holds the
     transaction.
     """
-    from bunkerctl.store import drawer, lookup
+    from bunkerctl.store import drawer, indexes, lookup
 
     ids = jsontext.dumps(list(people))
     tags = jsontext.dumps(sorted({tag for own in people.values() for tag in own}))
@@ -158,7 +158,7 @@ def clear(
             where, parameters = f"tag IN (SELECT value FROM json_each(?)) AND +{where}", [tags, ids]
             columns += ", tag"
             if "run" in holding.omitted:
-                where = f"{lookup.IN_RUNS} AND {where}"
+                where = f"{indexes.IN_RUNS} AND {where}"
         rows = db.rows(
             f"DELETE FROM {holding.table} WHERE {where} RETURNING {columns}", *parameters
         )

@@ -188,19 +188,19 @@ def next_id(db: Database) -> int:
 
 def reserve(db: Database, token: str) -> int:
     """Return a row number to which a token leads from now on, for a tombstone."""
-    from bunkerctl.store import lookup
+    from bunkerctl.store import indexes
 
     user_id = next_id(db)
-    lookup.add(db, "tokens", [(uuids.to_bytes(token), user_id)])
+    indexes.add(db, "tokens", [(uuids.to_bytes(token), user_id)])
     return user_id
 
 
 def insert(db: Database, people: Fresh, now: int, run: int | None = None) -> int:
     """Add people, whose tokens and identities are free; return the id of the first.
 
-    Those behind it have the ids behind it. `run` is as for `lookup.add`.
+    Those behind it have the ids behind it. `run` is as for `indexes.add`.
     """
-    from bunkerctl.store import lookup  # no hot command that only reads needs it
+    from bunkerctl.store import indexes  # no hot command that only reads needs it
 
     first = next_id(db)
     numbers = range(first, first + len(people))
@@ -212,9 +212,9 @@ def insert(db: Database, people: Fresh, now: int, run: int | None = None) -> int
         f"(?, ?, ?, {created_at:d}, {updated_at:d}, {people.version:d})",
         list(zip(numbers, map(blob, people.tokens), places, strict=True)),
     )
-    lookup.add(db, "tokens", zip(people.tokens, numbers, strict=True), run)
+    indexes.add(db, "tokens", zip(people.tokens, numbers, strict=True), run)
     owners = [first + owner for owner in people.owners]
-    lookup.add(db, "identities", zip(people.tags, owners, strict=True), run)
+    indexes.add(db, "identities", zip(people.tags, owners, strict=True), run)
     return first
 
 
@@ -225,7 +225,7 @@ def replace(
 
     `old` and `new` are the tags of the identities before and after.
     """
-    from bunkerctl.store import lookup
+    from bunkerctl.store import indexes
 
     place = _record_place(db, user.id)
     db.run(
@@ -236,8 +236,8 @@ def replace(
     )
     drawer.zero(db, [place])
     for tag in old - new:
-        lookup.remove(db, "identities", tag, user.id)
-    lookup.add(db, "identities", [(tag, user.id) for tag in new - old])
+        indexes.remove(db, "identities", tag, user.id)
+    indexes.add(db, "identities", [(tag, user.id) for tag in new - old])
 
 
 def pack(
