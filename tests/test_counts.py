@@ -32,7 +32,7 @@ HOT = {
 SYNCS = 5
 """Those of a WAL that is made, written once, moved into the database and taken away."""
 
-OWN = 44
+OWN = 42
 """How many modules of bunkerctl a hot command loads at most."""
 
 FOREIGN = {
