@@ -52,7 +52,8 @@ def lines_at_hand(
 def _widen(file: BufferedIOBase) -> None:
     """Let a pipe hold more lines than the 64 KiB that it does by itself, where that can be done."""
     with suppress(OSError, AttributeError):  # no pipe; no room for a wider one; not Linux
-        fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, GROUP_BYTES)
+        if fcntl.fcntl(file.fileno(), fcntl.F_GETPIPE_SZ) < GROUP_BYTES:
+            fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, GROUP_BYTES)
 
 
 def _at_hand(file: BufferedIOBase) -> bool:
