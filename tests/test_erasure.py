@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
+from typing import Any
 
 import pytest
 
 from bunkerctl import pages
+from bunkerctl.model import Tombstone
+from bunkerctl.store import tombstones
 from conftest import DAY, Home
 from residue import found
 from wholeness import tamper
@@ -174,6 +177,31 @@ def test_a_ledger_line_that_a_crash_cut_off_is_written_anew(home: Home) -> None:
     lines = ledger.read_bytes().splitlines(keepends=True)
     assert lines[0] == whole
     assert [json.loads(line)["token"] for line in lines] == [first, second]
+
+
+def test_the_ledger_is_the_same_whether_tombstones_are_at_hand_or_read(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = home.vault / "erasures.jsonl"
+    read: list[list[Tombstone]] = []
+    since = tombstones.since
+
+    def counted(*arguments: Any) -> list[Tombstone]:
+        read.append(since(*arguments))
+        return read[-1]
+
+    monkeypatch.setattr(tombstones, "since", counted)
+    tokens = [home.add(login=f"user{number}") for number in range(6)]
+    home.start(tokens[1])
+    home.ok("user forget - --yes", "\n".join(tokens[:3]))
+    home.ok(f"user forget {tokens[3]} --yes")
+    assert read == []
+    own = ledger.read_text()
+    ledger.unlink()
+    home.ok("user forget - --yes", "\n".join(tokens[4:]))
+    assert sum(map(len, read)) == 6
+    assert ledger.read_text().startswith(own)
+    assert [json.loads(line)["token"] for line in ledger.read_text().splitlines()] == tokens
 
 
 def test_the_next_command_finishes_what_a_crash_left_unscrubbed(home: Home) -> None:

@@ -45,6 +45,14 @@ def renaming(seen: list[str]) -> Iterator[str]:
         raise KeyError("another") from error
 
 
+def renaming_any(seen: list[str]) -> Iterator[str]:
+    try:
+        yield "given"
+    except (StopIteration, RuntimeError) as error:
+        seen.append("renamed")
+        raise KeyError("another") from error
+
+
 def refusing(_seen: list[str]) -> Iterator[str]:
     raise ValueError("at the begin")
     yield "never"
@@ -81,7 +89,18 @@ class Own(Exception):
 
 
 THROWN = (None, ValueError, Own, StopIteration, RuntimeError, KeyboardInterrupt)
-MADE = (plain, final, swallowing, renaming, refusing, failing, silent, twice, stubborn)
+MADE = (
+    plain,
+    final,
+    swallowing,
+    renaming,
+    renaming_any,
+    refusing,
+    failing,
+    silent,
+    twice,
+    stubborn,
+)
 
 
 def course(library: Any, made: Made, kind: type[BaseException] | None) -> tuple[Any, ...]:

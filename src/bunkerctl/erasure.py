@@ -71,6 +71,7 @@ def erase_all(
             event=event,
         )
     tombstones.put(tx.db, left)
+    tx.left += left.values()
     state.add_erased(tx.db, event, len(left), living=len(left))
     return list(left.values())
 

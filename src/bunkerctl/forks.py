@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import queue
 import select
 import signal
 import threading
@@ -85,12 +86,17 @@ def ahead(things: Iterator[T], most: int = 1) -> Iterator[Iterator[T]]:
             yield _received(answers)
 
 
+class _Waiting(queue.Queue[bytes]):
+    """A queue in which a thing that is large counts as several, one for each MiB."""
+
+    def _qsize(self) -> int:
+        return max(len(self.queue), sum(map(len, self.queue)) >> 20)
+
+
 @contextmanager
 def _sending(descriptor: int, most: int) -> Iterator[Callable[[object], None]]:
     """Yield what sends something while the caller goes on, until `most` are on their way."""
-    import queue
-
-    waiting = queue.Queue[bytes](most)
+    waiting = _Waiting(most)
 
     def write() -> None:
         try:

@@ -330,10 +330,10 @@ def _met_alone(tx: Transaction, found: dict[str, str], token: str | None) -> lis
     Raises:
         Conflict: the token is an erased person's.
     """
+    if token is not None and tombstones.by_token(tx.db, token) is not None:
+        raise errors.Conflict("the line's token belongs to an erased person")
     owners = [users.owner(tx.vault, kind, value) for kind, value in found.items()]
     if token is not None:
-        if tombstones.by_token(tx.db, token) is not None:
-            raise errors.Conflict("the line's token belongs to an erased person")
         owners.append(store.by_token(tx.db, token))
     return list({user.id: user for user in owners if user is not None}.values())
 

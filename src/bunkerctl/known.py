@@ -114,9 +114,13 @@ class Standing:
         """The ids of users who have changed."""
         if taken:
             with suppress(IntegrityFailure):  # of a damaged record: it is met alone
-                for user in users.by_tags_and_tokens(vault.db, list(taken), [], MOST_LOOKED_UP):
-                    for tag in vault.tags(user.identities):
-                        self._owners.setdefault(tag, []).append(user)
+                self._find(list(taken))
+
+    def _find(self, tags: list[int]) -> None:
+        found, all_of_them = users.by_tags_and_tokens(self._vault.db, tags, [], MOST_LOOKED_UP)
+        for user in found if all_of_them else ():  # else a tag that is shared may lack an owner
+            for tag in self._vault.tags(user.identities):
+                self._owners.setdefault(tag, []).append(user)
 
     def doubt(self, tags: set[int]) -> None:
         """Note tags that may be others' by now."""

@@ -62,8 +62,8 @@ else:
                     return end is not error
                 except BaseException as raised:
                     # A generator turns the StopIteration of its block into a RuntimeError.
-                    wrapped = isinstance(error, StopIteration) and raised.__cause__ is error
-                    if raised is not error and not wrapped:
+                    turned = isinstance(raised, RuntimeError) and isinstance(error, StopIteration)
+                    if raised is not error and not (turned and raised.__cause__ is error):
                         raise
                     error.__traceback__ = trace
                     return False

@@ -82,13 +82,17 @@ def count(vault: Vault) -> int:
 def _missing(vault: Vault, descriptor: int) -> Iterator[list[Tombstone]]:
     """Yield the tombstones that the ledger lacks.
 
-    Those behind its last line; if the database does not know that line, it was rolled back
-    since, and each has to be looked for.
+    Those behind its last line, which are read if they are not just this process's own; if the
+    database does not know that line, it was rolled back since, and each has to be looked for.
     """
     event, token = _last(descriptor)
     known: set[str] = set()
+    own, vault.left = vault.left, []
     if event and not tombstones.is_of_event(vault.db, event, token):
         known, event = _tokens(descriptor), 0
+    elif own and own[0].event > event and tombstones.count_since(vault.db, event) == len(own):
+        yield own
+        return
     while page := tombstones.since(vault.db, event, PAGE):
         event = page[-1].event
         if new := [one for one in page if one.token not in known]:

@@ -116,7 +116,7 @@ def look_up(vault: Vault, whose: list[Identity]) -> None:
         asked[identity] = asked.get(identity, 0) + 1
     tags = [vault.tag(*identity) for identity in asked if identity[0] != "token"]
     tokens = [value for kind, value in asked if kind == "token"]
-    for user in store.by_tags_and_tokens(vault.db, tags, tokens, NEAR_BYTES):
+    for user in store.by_tags_and_tokens(vault.db, tags, tokens, NEAR_BYTES)[0]:
         names = [("token", user.token), *user.identities.items()]
         own = [identity for identity in names if identity in asked]
         if len(own) == 1 and asked[own[0]] == 1:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from bunkerctl.model import User
+    from bunkerctl.model import Tombstone, User
 
 FEW_EVENTS = 100
 """For more of them at once it pays to load the faster hash."""
+MOST_LEFT = 5000
 
 
 class Vault:
@@ -56,6 +57,8 @@ class Vault:
         self.index_key: bytes | None = None
         """That of the database, where it is known already."""
         self._tagger: Callable[[str, str], int] | None = None
+        self.left: list[Tombstone] = []
+        """Of whom this process has erased, and the ledger lacks; none, if they are very many."""
         self.near: dict[tuple[str, str], User] = {}
         """Who was looked up together in this transaction, by the identity or token asked for."""
 
@@ -161,6 +164,9 @@ class Vault:
         with nullcontext() if tx.on_commit is None else _undisturbed():
             self.db.commit()
             self.saved = self.saved or changed
+            self.left += tx.left
+            if len(self.left) > MOST_LEFT:
+                self.left.clear()
             if tx.on_commit is not None:
                 tx.on_commit()
 
@@ -197,6 +203,8 @@ class Transaction:
 
         One that is not kept has none to store, and may be very long.
         """
+        self.left: list[Tombstone] = []
+        """Of whom it erases."""
         self.on_commit: Callable[[], object] | None = None
         """What counts what is committed: no signal is heeded between the two."""
         self._origin = vars(vault.origin)

@@ -74,6 +74,11 @@ def since(db: Database, event: int, limit: int, reason: str | None = None) -> li
     ]
 
 
+def count_since(db: Database, event: int) -> int:
+    """Return how many tombstones there are whose event is later than `event`."""
+    return int(db.one("SELECT count(*) FROM tombstones WHERE event > ?", event)[0])
+
+
 def count_by_reason(
     db: Database, since: int, until: int, pruned: int
 ) -> list[tuple[str, int, int]]:

@@ -68,8 +68,13 @@ def by_identity(db: Database, tag: int, kind: str, value: str) -> User | None:
     return None
 
 
-def by_tags_and_tokens(db: Database, tags: list[int], tokens: list[str], most: int) -> list[User]:
-    """Return users to whom some tags and tokens lead, until `most` bytes of their records."""
+def by_tags_and_tokens(
+    db: Database, tags: list[int], tokens: list[str], most: int
+) -> tuple[list[User], bool]:
+    """Return users to whom some tags and tokens lead, until `most` bytes of their records.
+
+    And whether that is sure to be all of them.
+    """
     rows = db.some(
         f"{_SELECT} WHERE u.id IN ("
         " SELECT user FROM json_each(?1) CROSS JOIN identities ON tag = value UNION ALL"
@@ -83,7 +88,7 @@ def by_tags_and_tokens(db: Database, tags: list[int], tokens: list[str], most: i
         column=5,
         most=most,
     )
-    return [_user(row) for row in rows]
+    return [_user(row) for row in rows], sum(len(row[5]) for row in rows) <= most
 
 
 def token_of(db: Database, user_id: int) -> str:
