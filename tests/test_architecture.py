@@ -17,7 +17,8 @@ FLOORS = (
     " manifests ballast webpage forks escapes flat zips sealing decoding tabular schemas tomllines"
     " pace bloom proofs placement pipes header neighbours",
     "vault",
-    "users holds expirations sweep imports exports audit status creation erasure ledger patches"
+    "users holds expirations sweep imports exports audit events status creation erasure ledger"
+    " patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
     " article15 letter bundles intake checks preparation known deadlines listings"

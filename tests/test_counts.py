@@ -111,6 +111,20 @@ def test_a_hot_command_loads_little(home: Home, line: str) -> None:
     assert {one.partition(".")[0] for one in loaded - own} <= FOREIGN
 
 
+@pytest.mark.parametrize(
+    "line", ["audit list --limit 100 --json", "exp sweep --accept-clock --json"]
+)
+def test_a_command_that_cron_or_a_script_calls_loads_little_of_others(
+    home: Home, line: str
+) -> None:
+    home.add(login="ann")
+    loaded = imported([EXECUTABLE, *line.split()], home.environment)
+    loaded -= imported([sys.executable, "-c", "pass"], home.environment)
+    foreign = {one.partition(".")[0] for one in loaded} - {"bunkerctl"}
+    assert "sqlcipher3" in foreign
+    assert foreign <= FOREIGN | {"select"}
+
+
 @pytest.mark.parametrize("line", HOT)
 def test_a_hot_command_takes_few_statements(
     home: Home, line: str, monkeypatch: pytest.MonkeyPatch

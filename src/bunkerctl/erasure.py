@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from bunkerctl import errors, files, ledger, times
 from bunkerctl.model import Tombstone, User
 from bunkerctl.store import registry, state, tombstones
@@ -137,6 +135,8 @@ def _take_out(vault: Vault, alone: bool) -> bool:
 
     if not lookup.left(vault.db):
         return True
+    from contextlib import ExitStack
+
     with ExitStack() as stack:
         if not alone:
             try:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from itertools import chain
 
-from bunkerctl import audit, forks, users
+from bunkerctl import events, forks, users
 from bunkerctl.lean import contextmanager
 from bunkerctl.model import Identity, User, Value
-from bunkerctl.store import audit as events
-from bunkerctl.store import records, trail
+from bunkerctl.store import audit, records, trail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Person(Value):
     vault_id: str
     at: int
     user: User
-    events: list[audit.Event]
+    events: list[events.Event]
     pruned: int
 
 
@@ -53,7 +52,7 @@ def person(vault: Vault, identity: Identity, check: Callable[[], None]) -> Perso
             vault_id=vault.header.vault_id,
             at=tx.now,
             user=user,
-            events=audit.of_token(vault.db, user.token),
+            events=events.of_token(vault.db, user.token),
             pruned=0 if left is None else left.tree.size,
         )
 
@@ -139,7 +138,7 @@ def _pages(again: Callable[[], Vault], show: Show, after: int) -> Iterator[_Page
 
 def _read(vault: Vault, show: Show, after: int, last: int | None) -> _Page:
     """Read a page in the caller's transaction; up to a row number, or as much as a page has."""
-    size = events.tree(vault.db).size
+    size = audit.tree(vault.db).size
     if last is None:
         return _Page(size, after, records.stored(vault.db, after, PAGE, PAGE_BYTES), show)
     return _Page(size, after, records.stored_up_to(vault.db, after, last), show)

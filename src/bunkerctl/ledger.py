@@ -5,7 +5,6 @@ One JSON object a line, without blanks, in the order of the erasures. The table 
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 
@@ -17,6 +16,7 @@ from bunkerctl.store import tombstones
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from bunkerctl.vault import Vault
 
@@ -132,9 +132,9 @@ def _tokens(descriptor: int) -> set[str]:
 
 def _read(line: bytes) -> tuple[int, str]:
     try:
-        said = json.loads(line)
+        said: Any = jsontext.loads(line)
         return int(said["event"]), str(said["token"])
-    except (ValueError, KeyError, TypeError):
+    except (errors.Invalid, ValueError, KeyError, TypeError):
         raise errors.IntegrityFailure("the erasure ledger has a line that is not its own") from None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bunkerctl.article15 import Notice
-    from bunkerctl.audit import Event
+    from bunkerctl.events import Event
     from bunkerctl.exports import Person
 
 STYLE = """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIRST_LINES = 500
 """In the first batch, which this process makes ready: for fewer there is no other one."""
 BATCH_LINES, BATCH_BYTES = 2500, 1 << 20
-MOST_WAITING = 20
+MOST_WAITING = 8
 """How many batches wait to be taken."""
 
 

@@ -1,83 +1,19 @@
-"""`audit list`, `show`, `head`, `checkpoint`, `key`, `verify`, `export` and `prune`."""
+"""`audit head`, `checkpoint`, `key`, `verify`, `export` and `prune`."""
 
 from __future__ import annotations
 
-from bunkerctl import audit, checkpoints, commitments, errors, placement, pruning, users
+from bunkerctl import audit, checkpoints, commitments, errors, events, placement, pruning
 from bunkerctl.cli import output
 from bunkerctl.cli.answers import Answer, several, single
 from bunkerctl.cli.answers import audit as answers
 from bunkerctl.cli.call import Call
-from bunkerctl.cli.grammar import argument, command, option
-from bunkerctl.model import ACTIONS
+from bunkerctl.cli.grammar import command, option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bunkerctl.model import Progress
-
-
-@command(
-    "audit list",
-    argument("identity", "ID", "whose events", "optional"),
-    option("--since", "D", "from this date on, or from that long ago"),
-    option("--until", "D", "before this date, or before that long ago"),
-    option("--action", "ACTION", "this action alone", choices=ACTIONS),
-    option("--actor", "NAME", "events of this actor alone"),
-    option("--limit", "N", "the newest N"),
-    answer=several(answers.EVENT),
-    fails=(errors.NotFound,),
-)
-def list_(
-    call: Call,
-    identity: str | None,
-    since: str | None,
-    until: str | None,
-    action: str | None,
-    actor: str | None,
-    limit: str | None,
-) -> None:
-    """List audit events, newest last.
-
-    An event tells who did what to whom and when: a token and the names of fields, never a
-    value. Looking at the trail is no event itself. At a terminal each is told as a sentence;
-    `audit show` has everything that an event says.
-
-    Examples:
-      bunkerctl audit list --since 7d
-      bunkerctl audit list --action exp.erase --json
-    """
-    count = call.count("--limit", limit)
-    from_, to = call.moment(since), call.moment(until)
-    whose = None if identity is None else call.identity(identity)
-    vault = call.vault()
-    wanted = audit.Filter(
-        token=None if whose is None else users.token_of(vault, whose),
-        since=from_,
-        until=to,
-        action=action,
-        actor=actor,
-        limit=count,
-    )
-    whole = call.output.form == "table"
-    rows = (answers.event(one, whole=whole) for one in audit.listing(vault, wanted))
-    call.show_list(rows, answers.EVENT, noun="event", view="audit")
-
-
-@command(
-    "audit show",
-    argument("seq", "SEQ", "number of the event"),
-    answer=single(answers.EVENT, optional=answers.EVENT_MORE),
-    fails=(errors.NotFound,),
-)
-def show(call: Call, seq: str) -> None:
-    """Show one event, with everything it says.
-
-    Examples:
-      bunkerctl audit show 1
-    """
-    number = call.number("SEQ", seq)
-    call.show(answers.event(audit.show(call.vault(), number), whole=True), "audit")
 
 
 @command("audit head", answer=single(answers.HEAD))
@@ -188,7 +124,7 @@ def export(call: Call, since: str | None, until: str | None, out: str | None, fo
     form = call.said("output") or "jsonl"
     if call.flag("json") or form not in ("jsonl", "csv"):
         raise errors.Usage("an export of the trail is -o jsonl or -o csv")
-    wanted = audit.Filter(
+    wanted = events.Filter(
         token=None,
         since=call.moment(since),
         until=call.moment(until),
@@ -203,8 +139,8 @@ def export(call: Call, since: str | None, until: str | None, out: str | None, fo
     hint = "what was written is not the whole trail: run it again"
     shown = path is not None or not call.output.terminal
     with call.progress(hint, shown=shown) as progress:
-        progress.begin("events exported", audit.count(vault, wanted))
-        rows = _counted(audit.listing(vault, wanted), form, progress)
+        progress.begin("events exported", events.count(vault, wanted))
+        rows = _counted(events.listing(vault, wanted), form, progress)
         chunks = (chunk.encode() for chunk in output.lines(form, rows, answers.EVENT))
         call.deliver(chunks, path, force=force)
 
@@ -239,7 +175,7 @@ def prune(call: Call, before: str | None) -> None:
     call.show(answers.pruned(done))
 
 
-def _counted(events: Iterator[audit.Event], form: str, progress: Progress) -> Iterator[Answer]:
-    for event in events:
+def _counted(found: Iterator[events.Event], form: str, progress: Progress) -> Iterator[Answer]:
+    for event in found:
         yield answers.event(event, whole=form == "jsonl")
         progress.done += 1

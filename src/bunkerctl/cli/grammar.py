@@ -106,6 +106,8 @@ MODULES = {
     "exp sweep": "sweep",
     "export": "export",
     "export verify": "export",
+    "audit list": "events",
+    "audit show": "events",
     "audit": "audit",
     "erasure": "erasure",
     "backup": "backup",

@@ -106,10 +106,9 @@ class Output:
             seen = Seen(now=self._now(), names=brief or tuple(columns), noun=noun, beside=found)
             self._draw(view, "many", rows, seen)
             return
-        opening, between, closing = {
-            "json": ("[\n", ",\n", "\n]\n"),
-            "csv": (csv_row(columns), "", ""),
-        }.get(self.form, ("", "", ""))
+        opening, between, closing = ("[\n", ",\n", "\n]\n") if self.form == "json" else ("", "", "")
+        if self.form == "csv":
+            opening = csv_row(columns)
         count = 0
         try:
             for item in answers:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 from bunkerctl import times
 from bunkerctl.cli.answers import (
     COUNT,
@@ -23,8 +21,9 @@ from bunkerctl.cli.answers import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bunkerctl.audit import Event, Verification
+    from bunkerctl.audit import Verification
     from bunkerctl.commitments import Check
+    from bunkerctl.events import Event
     from bunkerctl.model import Head
     from bunkerctl.pruning import Pruned
 
@@ -104,13 +103,15 @@ def head(found: Head) -> Answer:
 
 
 def verification(found: Verification, rows: Check | None) -> Answer:
+    from base64 import b64encode  # which imports `re`: a list of events needs neither
+
     return {
         "ok": found.ok and (rows is None or rows.ok()),
         "events": found.events,
         "head": head(found.head),
         "first_bad": found.first_bad,
         "pruned": found.pruned,
-        "consistency": found.proof and [base64.b64encode(one).decode() for one in found.proof],
+        "consistency": found.proof and [b64encode(one).decode() for one in found.proof],
         "people": rows and rows.people,
         "unchecked": rows and rows.unchecked,
         "bad": rows and rows.bad,
