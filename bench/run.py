@@ -20,8 +20,9 @@ from machine import Place, Row, table
 FEW = 20_000
 ABOUT = (
     "Cold calls: median of 40, taken in turns, floor `python -c pass`. An import's floor: rows of"
-    " one SQLCipher table, as durable. A look-up's: `user get` among one person. What is done a"
-    " second is beside the time that a `status` takes; memory is that of a command's processes."
+    " one SQLCipher table, as durable. That of `user forget -`: bare SQL that changes the same"
+    " pages of a copy, as durable. A look-up's: `user get` among one person. What is done a second"
+    " is beside the time that a `status` takes; memory is that of a command's processes."
 )
 
 
