@@ -173,8 +173,10 @@ def forgetting_floor(place: Place, count: int) -> float:
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA cache_size = -{BULK_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {BULK_WAL_PAGES}")
-    living = connection.execute("SELECT id, record FROM users").fetchall()
-    people = random.Random(1).sample(living, count)
+    (most,) = connection.execute("SELECT max(id) FROM users").fetchone()
+    drawn = json.dumps(random.Random(1).sample(range(1, most + 1), min(most, 2 * count)))
+    sql = "SELECT id, record FROM users WHERE id IN (SELECT value FROM json_each(?))"
+    people = random.Random(2).sample(connection.execute(sql, (drawn,)).fetchall(), count)
     wanted = json.dumps([person for person, _ in people])
     tags: dict[int, list[int]] = {}
     sql = "SELECT user, tag FROM identities WHERE user IN (SELECT value FROM json_each(?))"
