@@ -64,11 +64,7 @@ def streams(place: Place, people: int) -> Iterator[Row]:
     for words in ("user get -", "exp start - --in 90d", "exp status -", "user forget - --yes"):
         bare = forgetting_floor(place, count) if words.startswith("user forget") else None
         cost = place.run(words, some(place, people, count, first=1))
-        row = speed(place, f"`{words}`, {count:,} of {people:,}", count, cost, 5000)
-        if bare is not None:
-            rate = float(row.figure.removesuffix("/s").replace(",", ""))
-            row = row._replace(floor=f"{bare:,.0f}/s", ratio=f"{rate / bare:.2f}")
-        yield row
+        yield speed(place, f"`{words}`, {count:,} of {people:,}", count, cost, 5000, bare)
 
 
 swept: dict[int, float] = {}
@@ -273,11 +269,14 @@ def len_of(place: Place, table: str) -> int:
     return count
 
 
-def speed(place: Place, what: str, count: int, cost: Cost, goal: int) -> Row:
+def speed(
+    place: Place, what: str, count: int, cost: Cost, goal: int, bare: float | None = None
+) -> Row:
     """Return a row of how many a second, beside what any call takes."""
     least = min(place.run("status").wall for _ in range(5))
     rate = count / (cost.wall - least)
-    return Row(what, f"{rate:,.0f}/s", "", "", f"≥ {goal:,}/s", rate >= goal)
+    beside = ("", "") if bare is None else (f"{bare:,.0f}/s", f"{rate / bare:.2f}")
+    return Row(what, f"{rate:,.0f}/s", *beside, f"≥ {goal:,}/s", rate >= goal)
 
 
 def memory(what: str, people: int, cost: Cost, goal: int) -> Row:

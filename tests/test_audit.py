@@ -237,6 +237,16 @@ def test_a_long_trail_is_walked_over_by_two_processes(
 
 
 @pytest.mark.usefixtures("walked")
+@pytest.mark.parametrize(
+    "line", ["audit list --json", "audit show 2", "audit export", "export ann"]
+)
+def test_an_event_that_is_no_json_any_more_is_damaged(home: Home, line: str) -> None:
+    token = home.add(login="ann")
+    tamper(home, *reworded(2, """replace(text, '"action"', 'action')"""))
+    done = home.run(line.replace("ann", token))
+    assert (done.code, done.err.count("damaged")) == (7, 1)
+
+
 def test_a_trail_continues_every_earlier_head(home: Home) -> None:
     heads = []
     for number in range(9):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import random
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from bunkerctl import pages
-from bunkerctl.model import Tombstone
+from bunkerctl import erasure, pages, users
+from bunkerctl.errors import IntegrityFailure
+from bunkerctl.model import Identity, Tombstone
 from bunkerctl.store import tombstones
 from conftest import DAY, Home
 from residue import found
-from wholeness import tamper
+from wholeness import opened, tamper
 
 CANARY = b"CANARY"
 
@@ -202,6 +204,20 @@ def test_the_ledger_is_the_same_whether_tombstones_are_at_hand_or_read(
     assert sum(map(len, read)) == 6
     assert ledger.read_text().startswith(own)
     assert [json.loads(line)["token"] for line in ledger.read_text().splitlines()] == tokens
+
+
+def test_what_an_act_that_was_undone_has_erased_is_not_for_the_ledger(home: Home) -> None:
+    home.add(login="ann")
+    vault = opened(home)
+    with vault.transaction() as tx:
+        ann = users.find(vault, Identity(kind="login", value="ann"))
+        with suppress(IntegrityFailure), tx.attempt("exp.erase"):
+            erasure.erase(tx, ann, action="exp.erase", reason="sweep")
+            assert len(tx.left) == 1
+            raise IntegrityFailure("something else of it is damaged")
+        assert tx.left == []
+    assert vault.left == []
+    vault.close()
 
 
 def test_the_next_command_finishes_what_a_crash_left_unscrubbed(home: Home) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -101,6 +102,19 @@ def test_what_another_process_raises_is_raised_here() -> None:
     with forks.ahead(things()) as found, pytest.raises(Invalid, match="that is wrong") as raised:
         seen += found
     assert (seen, raised.value.hint, raised.value.token) == ([1], "make it right", "t")
+
+
+@pytest.mark.parametrize(("size", "fit"), [(1, 4), (1 << 20, 4), (2 << 20, 2), (9 << 20, 1)])
+def test_what_waits_to_be_taken_is_bounded_in_memory_too(size: int, fit: int) -> None:
+    waiting = forks._Waiting(4)
+    for _ in range(fit):
+        waiting.put_nowait(bytes(size))
+    with pytest.raises(queue.Full):
+        waiting.put_nowait(bytes(size))
+    for _ in range(fit):
+        assert len(waiting.get_nowait()) == size
+    waiting.put_nowait(b"")
+    assert waiting.get_nowait() == b""
 
 
 def test_a_process_that_is_not_asked_any_more_is_ended() -> None:

@@ -135,7 +135,7 @@ def _take_out(vault: Vault, alone: bool) -> bool:
 
     if not lookup.left(vault.db):
         return True
-    from contextlib import ExitStack
+    from contextlib import ExitStack  # a sweep with nothing due does not need it
 
     with ExitStack() as stack:
         if not alone:

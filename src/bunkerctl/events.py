@@ -79,7 +79,10 @@ def show(vault: Vault, seq: int) -> Event:
 
 def _event(leaf: str) -> Event:
     raw = leaf.encode()
-    said = jsontext.loads(raw)
+    try:
+        said = jsontext.loads(raw)
+    except errors.Invalid:
+        said = None
     if not isinstance(said, dict):
         raise errors.IntegrityFailure(
             "an event of the audit trail is damaged", hint="run `audit verify`"

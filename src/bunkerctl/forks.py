@@ -60,6 +60,8 @@ class Lost(Internal):
 def ahead(things: Iterator[T], most: int = 1) -> Iterator[Iterator[T]]:
     """Let a process of its own go through an iterator, `most` things ahead of whoever takes them.
 
+    Or as many MiB of them, if that is less.
+
     What it raises is raised here. At the end of the block the process is ended. Where none can be
     started, this one goes through the iterator.
 

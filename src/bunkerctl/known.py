@@ -6,6 +6,8 @@ front of it tells of nearly all of those that are not taken.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bunkerctl.bloom import Bloom
 from bunkerctl.errors import IntegrityFailure
 from bunkerctl.lean import suppress
@@ -107,8 +109,9 @@ class Standing:
 
     def __init__(self, vault: Vault, tags: list[int], taken: set[int]) -> None:
         self._vault, self._taken = vault, taken
-        self._sure = set(tags) - _repeated(tags) if taken else set()
-        """The tags of whose owners nothing has changed."""
+        met = Counter(tags) if taken else Counter[int]()
+        self._sure = {tag for tag, times in met.items() if times == 1}
+        """The tags of one row alone, of whose owners nothing has changed."""
         self._owners: dict[int, list[User]] = {}
         self.changed: set[int] = set()
         """The ids of users who have changed."""
@@ -136,14 +139,3 @@ class Standing:
                 return None
             standing.update({one.id: one for one in owners if one.identities.get(kind) == value})
         return None if self.changed & standing.keys() else list(standing.values())
-
-
-def _repeated(tags: list[int]) -> set[int]:
-    """Return the tags that several rows of a batch have."""
-    met: set[int] = set()
-    repeated = set()
-    for tag in tags:
-        if tag in met:
-            repeated.add(tag)
-        met.add(tag)
-    return repeated

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FEW_EVENTS = 100
 """For more of them at once it pays to load the faster hash."""
 MOST_LEFT = 5000
+"""Tombstones that are kept for the ledger: more would take more memory than to read them."""
 
 
 class Vault:
@@ -222,7 +223,7 @@ class Transaction:
         One that `asks_first` is refused before it changes anything, if at all: it has nothing but
         its events to be undone.
         """
-        before, changes = len(self._events), self.db.changes()
+        before, left, changes = len(self._events), len(self.left), self.db.changes()
         if not asks_first:
             self.db.run("SAVEPOINT attempt")
         try:
@@ -236,6 +237,7 @@ class Transaction:
             elif error.outcome is not None and self.db.changes() != changes:
                 raise errors.Internal("an act was refused after a change") from error
             del self._events[before:]
+            del self.left[left:]
             if error.outcome is not None:
                 self.event(action, outcome=error.outcome, token=error.token or token)
                 error.recorded = True
