@@ -21,7 +21,7 @@ FLOORS = (
     " patches"
     " pages opening custody enrolment recovery restoration rotation destruction diagnosis"
     " checkpoints commitments receipts pruning backups reinstatement tallies figures reports"
-    " article15 letter bundles intake checks preparation known deadlines listings"
+    " article15 letter bundles intake checks preparation incoming known deadlines listings"
     " forgetting",
     "cli",
 )

@@ -7,17 +7,16 @@ from array import array
 
 from bunkerctl import (
     errors,
-    identities,
     jsontext,
     patches,
     preparation,
-    times,
     users,
     uuids,
 )
+from bunkerctl.incoming import Incoming, read_row
 from bunkerctl.known import Known, Standing
 from bunkerctl.lean import contextmanager
-from bunkerctl.model import UNSEEN, USER_SCHEMA, Expiration, Hold, Progress, User, Value
+from bunkerctl.model import UNSEEN, Expiration, Hold, Progress, User, Value
 from bunkerctl.pace import Pace
 from bunkerctl.store import audit, expirations, holds, lookup, state, tombstones
 from bunkerctl.store import users as store
@@ -25,14 +24,12 @@ from bunkerctl.store import users as store
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
 
     from bunkerctl.intake import Row
     from bunkerctl.preparation import Batch
     from bunkerctl.vault import Transaction, Vault
 
 POLICIES = ("error", "skip", "update")
-MAX_VERSION = 1 << 53  # what a JSON number is sure to hold
 LEAST_LINES, MOST_LINES = 200, preparation.BATCH_LINES
 LOCK_SECONDS = 0.2
 CACHE_KIB = 8 * 1024
@@ -71,16 +68,6 @@ class Rejection(Value):
     line: int
     raw: bytes | None
     error: errors.BunkerError
-
-
-class _Incoming(Value):
-    record: dict[str, Any]
-    token: str | None
-    at: tuple[int, int] | None
-    version: int
-    expstatus: str
-    due_at: int | None
-    held: bool
 
 
 class _Met:
@@ -290,8 +277,8 @@ class _Taker:
 
         A plain one's tags were looked up with its batch.
         """
-        incoming, rules = _incoming(said), self._options.terms.rules
-        _check_times(incoming, tx.now)
+        incoming, rules = read_row(said), self._options.terms.rules
+        incoming.check_times(tx.now)
         found = users.identify(incoming.record, rules.region)
         with tx.attempt("user.add", token=incoming.token):
             standing = self._standing.who(found) if plain else None
@@ -346,7 +333,7 @@ def _earlier(standing: list[User], number: int, met: _Met) -> int | None:
     return min(lines, default=None)
 
 
-def _update(tx: Transaction, standing: list[User], incoming: _Incoming, rules: users.Rules) -> str:
+def _update(tx: Transaction, standing: list[User], incoming: Incoming, rules: users.Rules) -> str:
     """Merge a record into the one user that it is about: what the line lacks stays.
 
     A hold is added, for to lose one could break the law; an expiration stays as it stands.
@@ -361,7 +348,7 @@ def _update(tx: Transaction, standing: list[User], incoming: _Incoming, rules: u
     return "updated" if changed else "skipped"
 
 
-def _restore_state(tx: Transaction, user: User, incoming: _Incoming) -> None:
+def _restore_state(tx: Transaction, user: User, incoming: Incoming) -> None:
     """Carry over that a person waits, chose to stay or is held: moving must not lose it.
 
     The exptoken is new: an export does not have it.
@@ -384,46 +371,3 @@ def _hold(tx: Transaction, user: User) -> None:
     by = tx.vault.origin.actor
     holds.put(tx.db, user.id, Hold(reason=HELD_ELSEWHERE, by=by, since=tx.now, until=None))
     tx.event("user.hold", token=user.token, user=user.id, fields=["hold"])
-
-
-def _check_times(incoming: _Incoming, now: int) -> None:
-    if incoming.due_at is not None:
-        times.check_horizon(now, incoming.due_at)
-    if incoming.at is not None and max(incoming.at) > now:
-        raise errors.Invalid("created_at or updated_at of the line lies ahead")
-
-
-def _incoming(line: Any) -> _Incoming:
-    if not isinstance(line, dict):
-        raise errors.Invalid("the line is not a JSON object")
-    schema = line.get("schema")
-    if schema != USER_SCHEMA:
-        if isinstance(schema, str) and schema.startswith("bunkerctl."):
-            raise errors.Invalid(f"the line has a schema other than {USER_SCHEMA}")
-        return _Incoming(
-            record=line, token=None, at=None, version=1, expstatus="none", due_at=None, held=False
-        )
-    try:
-        due_at = line["due_at"]
-        incoming = _Incoming(
-            record=line["data"],
-            token=identities.parse_uuid(line["token"], "the line's token"),
-            at=(times.parse_date(line["created_at"]), times.parse_date(line["updated_at"])),
-            version=line["version"],
-            expstatus=line["expstatus"],
-            due_at=None if due_at is None else times.parse_date(due_at),
-            held=line["held"],
-        )
-    except (KeyError, TypeError, AttributeError):
-        raise errors.Invalid(
-            f"the line lacks a field of {USER_SCHEMA}, or one has a wrong type"
-        ) from None
-    if (
-        type(incoming.version) is not int
-        or not 1 <= incoming.version < MAX_VERSION
-        or type(incoming.held) is not bool
-        or incoming.expstatus not in ("none", "wait", "retain")
-        or (incoming.expstatus == "wait") != (incoming.due_at is not None)
-    ):
-        raise errors.Invalid(f"a field of {USER_SCHEMA} in the line has a wrong value")
-    return incoming

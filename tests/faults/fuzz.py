@@ -28,7 +28,7 @@ from bunkerctl import (
     crypto,
     errors,
     identities,
-    imports,
+    incoming,
     intake,
     jsontext,
     keys,
@@ -127,9 +127,9 @@ def record(raw: bytes) -> None:
 
 
 def import_line(raw: bytes) -> None:
-    incoming = imports._incoming(jsontext.loads(raw, "the line"))
-    imports._check_times(incoming, NOW)
-    users.identify(incoming.record, RULES.region)
+    row = incoming.read_row(jsontext.loads(raw, "the line"))
+    row.check_times(NOW)
+    users.identify(row.record, RULES.region)
 
 
 def table(raw: bytes) -> None:
